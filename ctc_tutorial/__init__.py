@@ -1,0 +1,38 @@
+"""Helpers of the tutorial "CTC in Keras". Each module stands alone and can be copied.
+
+The names below load their module when they are first used, so importing the package is cheap.
+"""
+
+from importlib import import_module
+
+_HOME = {
+    "Alphabet": "text",
+    "Utterance": "speech",
+    "bundled_utterance": "speech",
+    "ldc93s1_utterance": "speech",
+    "mfcc_features": "speech",
+    "read_wav": "speech",
+    "check_feasible": "batches",
+    "pad_features": "batches",
+    "sparse_labels": "batches",
+    "CTCLossLayer": "layers",
+    "build_models": "models",
+    "greedy_decode": "decoding",
+    "label_error_rate": "decoding",
+    "word_error_rate": "decoding",
+    "plot_emissions": "plots",
+    "plot_features": "plots",
+    "plot_history": "plots",
+    "plot_utterance": "plots",
+}
+__all__ = sorted(_HOME)  # noqa: PLE0605
+
+
+def __getattr__(name: str) -> object:
+    if name in _HOME:
+        return getattr(import_module(f".{_HOME[name]}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,35 @@
+"""Settings for all tests: quiet, repeatable TensorFlow, and the real recording where there is one."""
+
+import os
+from pathlib import Path
+
+# Before anything imports TensorFlow; notebook kernels inherit both.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+
+import numpy as np
+import pytest
+
+from ctc_tutorial import Alphabet, Utterance, bundled_utterance, ldc93s1_utterance, mfcc_features
+
+RECORDINGS = Path(__file__).parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def ldc93s1() -> Utterance:
+    """The real recording; never downloaded by a test."""
+    folder = Path(os.environ.get("CTC_TUTORIAL_DATA", RECORDINGS))
+    if not (folder / "LDC93S1.wav").exists():
+        pytest.skip("LDC93S1 is neither in CTC_TUTORIAL_DATA nor in ../shared/data")
+    return ldc93s1_utterance(folder)
+
+
+@pytest.fixture(scope="session", params=["bundled", "ldc93s1"])
+def pair(request) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Features [T, 13] and label ids [L] of a whole recording and of four words of it."""
+    whole = bundled_utterance() if request.param == "bundled" else request.getfixturevalue("ldc93s1")
+    alphabet = Alphabet()
+    return [
+        (mfcc_features(u.samples, u.sample_rate), alphabet.encode(u.text))
+        for u in (whole, whole.cut(0.8, 2.0, whole.text[13:32]))
+    ]
