@@ -41,8 +41,8 @@ def build_models(
     encoder = keras.layers.LSTM(
         units,
         return_sequences=True,
-        kernel_initializer=keras.initializers.GlorotUniform(seed),
-        recurrent_initializer=keras.initializers.Orthogonal(seed),
+        kernel_initializer=keras.initializers.GlorotUniform(seed=seed),
+        recurrent_initializer=keras.initializers.Orthogonal(seed=seed),
     )
     if bidirectional:
         hidden = keras.layers.Bidirectional(encoder)(keras.layers.Masking()(features))
