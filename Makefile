@@ -1,0 +1,41 @@
+# make run · make test · make lab · make bench - each sets itself up; on Windows see the README.
+PYTHON ?= python3
+BIN := .venv/bin
+MODEL_ARGS ?= --plot ctc.png
+
+.PHONY: run test lab badges notebooks clean
+
+run: .venv/.reader
+	$(BIN)/python -m ctc_tutorial $(MODEL_ARGS)
+
+test: .venv/.tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python -m pytest tests
+	$(BIN)/python -m pytest --nbval notebooks
+
+lab: .venv/.reader
+	$(BIN)/jupyter lab notebooks
+
+# Executes the notebooks (all, or NB=notebooks/00_start_here.ipynb) and writes their outputs.
+notebooks: .venv/.tests
+	$(BIN)/python scripts/execute_notebooks.py $(NB)
+
+# Stamps README, notebooks and CITATION.cff: make badges REPO=owner/name
+badges: .venv/.tests
+	$(BIN)/python scripts/stamp_badges.py $(REPO)
+
+clean:
+	rm -rf .venv
+
+.venv/.reader: requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(not (3, 10) <= v <= (3, 13) and \
+	  "Python 3.10 to 3.13 is needed, but $(PYTHON) is %d.%d: make run PYTHON=python3.12" % v)'
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet -r requirements.txt
+	@touch $@
+
+.venv/.tests: tests/requirements.txt .venv/.reader
+	$(BIN)/python -m pip install --quiet -r tests/requirements.txt
+	@touch $@
