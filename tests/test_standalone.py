@@ -1,0 +1,122 @@
+"""Every helper works when it is copied alone into an empty folder; the package loads lazily."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "ctc_tutorial"
+
+# What a reader would do with the copied file, each in a process of its own.
+USES = {
+    "text": """
+from text import Alphabet
+assert Alphabet("ab").decode(Alphabet("ab").encode("abba")) == "abba"
+""",
+    "speech": """
+import numpy as np
+from speech import Utterance, mfcc_features
+tone = Utterance(1000 * np.sin(np.arange(8000)), 8000, "a")
+assert mfcc_features(tone.samples, tone.sample_rate).shape == (99, 13)
+""",
+    "batches": """
+import numpy as np
+from batches import check_feasible, pad_features, sparse_labels
+x, lengths = pad_features([np.ones((5, 2)), np.ones((3, 2))])
+check_feasible([[0, 0], [1]], lengths, 3)
+assert x.shape == (2, 5, 2) and sparse_labels([[0, 0], [1]]).shape == (2, 2)
+""",
+    "layers": """
+import numpy as np, keras, tensorflow as tf
+from layers import CTCLossLayer
+x = keras.Input((None, 2)); y = keras.Input((None,), sparse=True, dtype="int32")
+n = keras.Input((), dtype="int32")
+model = keras.Model([x, y, n], CTCLossLayer()(keras.layers.Dense(3)(x), y, n))
+model.compile("sgd")
+labels = tf.sparse.from_dense([[1, 1], [1, 0]])
+history = model.fit([np.ones((2, 4, 2)), labels, np.array([4, 2])], verbose=0).history
+assert set(history) == {"loss", "ler"} and np.isfinite(history["loss"][0])
+""",
+    "models": """
+import keras, numpy as np
+from models import build_models
+class PassThrough(keras.layers.Layer):
+    def call(self, logits, labels, logit_length):
+        return logits
+train, predict = build_models(4, 3, units=5, loss_layer=PassThrough(), seed=0)
+assert [i.name for i in train.inputs] == ["features", "labels", "feature_length"]
+assert predict.predict(np.ones((2, 7, 4)), verbose=0).shape == (2, 7, 3)
+try:
+    build_models(4, 3)
+except ImportError as error:
+    assert "copy layers.py beside this file" in str(error)
+else:
+    raise AssertionError("there is no loss layer here")
+""",
+    "decoding": """
+import numpy as np
+from decoding import greedy_decode, label_error_rate
+ids = greedy_decode(np.eye(3)[[[0, 0, 2, 1]]], np.array([4]))
+assert ids[0].tolist() == [0, 1] and label_error_rate([[0, 1]], ids) == 0
+""",
+    "plots": """
+import matplotlib; matplotlib.use("agg")
+import numpy as np
+from plots import plot_emissions, plot_features, plot_history, plot_utterance
+plot_features(np.ones((9, 13)))
+plot_emissions(np.eye(3)[[0, 2, 1]], "ab")
+plot_history({"loss": [2.0, 1.0], "ler": [1.0, 0.5]})
+plot_utterance(np.ones(800), 8000, np.eye(3)[[0, 2, 1]], "ab").savefig("x.png")
+""",
+}
+
+
+def run(code: str, folder: Path) -> subprocess.CompletedProcess:
+    forbid = "import sys; sys.modules['ctc_tutorial'] = None\n"
+    return subprocess.run(
+        [sys.executable, "-c", forbid + code],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(folder)},
+    )
+
+
+def test_every_module_is_tried():
+    modules = {path.stem for path in PACKAGE.glob("*.py") if not path.stem.startswith("__")}
+    assert modules == set(USES)
+
+
+@pytest.mark.parametrize("module", USES)
+def test_copied_alone(module, tmp_path):
+    shutil.copy(PACKAGE / f"{module}.py", tmp_path)
+    result = run(USES[module], tmp_path)
+    assert result.returncode == 0, result.stderr
+
+
+def test_models_find_the_layer_copied_beside_them(tmp_path):
+    for name in ("models.py", "layers.py"):
+        shutil.copy(PACKAGE / name, tmp_path)
+    result = run("from models import build_models; build_models(4, 3)", tmp_path)
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize("module", ["batches", "layers", "models"])
+def test_without_tensorflow_the_package_to_install_is_named(module):
+    code = f"import sys; sys.modules['tensorflow'] = None\nimport ctc_tutorial.{module}"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 1
+    assert "ModuleNotFoundError: this module needs TensorFlow: pip install" in result.stderr
+
+
+def test_importing_the_package_is_cheap():
+    code = (
+        "import sys, ctc_tutorial; ctc_tutorial.Alphabet; ctc_tutorial.greedy_decode\n"
+        "assert not {'tensorflow', 'keras', 'matplotlib'} & set(sys.modules)\n"
+        "assert all(getattr(ctc_tutorial, name) for name in ctc_tutorial.__all__)\n"
+        "assert 'tensorflow' in sys.modules and dir(ctc_tutorial) == ctc_tutorial.__all__"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
