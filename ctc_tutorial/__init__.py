@@ -25,7 +25,7 @@ _HOME = {
     "plot_history": "plots",
     "plot_utterance": "plots",
 }
-__all__ = sorted(_HOME)  # noqa: PLE0605
+__all__ = sorted(_HOME)
 
 
 def __getattr__(name: str) -> object:

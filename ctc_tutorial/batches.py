@@ -1,4 +1,4 @@
-"""Sequences of different lengths to tensors. Taught in notebooks 00_start_here and 03_sparse_inputs."""
+"""Sequences of different lengths to tensors. Taught in notebook 03_sparse_inputs."""
 
 from collections.abc import Sequence
 
@@ -41,7 +41,7 @@ def pad_features(features: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray
 
 
 def sparse_labels(labels: Sequence[Sequence[int]]) -> tf.SparseTensor:
-    """Label sequences as the sparse tensor that CTC wants: the lengths are in it, no padding needed.
+    """Label sequences as the sparse tensor that CTC wants; it holds their lengths too.
 
     Args:
         labels: B sequences of class ids [L_i].

@@ -78,7 +78,9 @@ class CTCLossLayer(keras.layers.Layer):
             truth, scored, None, logit_length, logits_time_major=False, blank_index=-1
         )
         counted = tf.cast(feasible, tf.float32)
-        self.add_loss(tf.math.divide_no_nan(tf.reduce_sum(losses * counted), tf.reduce_sum(counted)))
+        self.add_loss(
+            tf.math.divide_no_nan(tf.reduce_sum(losses * counted), tf.reduce_sum(counted))
+        )
         self.ler.update_state(_label_error_rates(scored, truth, logit_length), counted)
         return logits
 

@@ -113,7 +113,9 @@ def ldc93s1_utterance(cache_dir: str | os.PathLike | None = None) -> Utterance:
     Raises:
         OSError: a file is not in the cache and can't be downloaded, or its content is wrong.
     """
-    folder = Path(cache_dir or os.environ.get("CTC_TUTORIAL_DATA") or pooch.os_cache("ctc_tutorial"))
+    folder = Path(
+        cache_dir or os.environ.get("CTC_TUTORIAL_DATA") or pooch.os_cache("ctc_tutorial")
+    )
     fetcher = pooch.create(path=folder, base_url=LDC_URL, registry=LDC_SHA256)
     try:
         wav, txt = (fetcher.fetch(name) for name in LDC_SHA256)

@@ -27,7 +27,9 @@ def ldc93s1() -> Utterance:
 @pytest.fixture(scope="session", params=["bundled", "ldc93s1"])
 def pair(request) -> list[tuple[np.ndarray, np.ndarray]]:
     """Features [T, 13] and label ids [L] of a whole recording and of four words of it."""
-    whole = bundled_utterance() if request.param == "bundled" else request.getfixturevalue("ldc93s1")
+    whole = (
+        bundled_utterance() if request.param == "bundled" else request.getfixturevalue("ldc93s1")
+    )
     alphabet = Alphabet()
     return [
         (mfcc_features(u.samples, u.sample_rate), alphabet.encode(u.text))

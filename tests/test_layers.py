@@ -83,9 +83,17 @@ BAD = {
     "no class": ([[0], [1], [1, 6]], LENGTHS, r"utterance 2 .*ids \[1 6\] must be 0 to 4"),
     "negative": ([[-1], [1], [1]], LENGTHS, r"utterance 0 .*ids \[-1\]"),
     "too long": ([[0], [0, 1, 2, 3, 4, 0, 1, 2], [1]], LENGTHS, "1 .*8 labels .*is 7 of 12"),
-    "repeats": ([[0], [1, 1, 1], [1]], np.array([12, 4, 9]), r"1 .*3 labels \+ 2 adjacent repeats .*is 4"),
+    "repeats": (
+        [[0], [1, 1, 1], [1]],
+        np.array([12, 4, 9]),
+        r"1 .*3 labels \+ 2 adjacent repeats .*is 4",
+    ),
     "empty": ([[0], [1], []], LENGTHS, r"utterance 2 .*: 0 labels"),
-    "length beyond T": ([[0], [1], [1]], np.array([12, 13, 9]), "utterance 1 .*logit_length is 13 of 12"),
+    "length beyond T": (
+        [[0], [1], [1]],
+        np.array([12, 13, 9]),
+        "utterance 1 .*logit_length is 13 of 12",
+    ),
 }
 
 

@@ -1,0 +1,144 @@
+"""The repository itself: notebooks, links, badges, Binder, README code."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "scripts"))
+
+import execute_notebooks
+import stamp_badges
+
+NOTEBOOKS = sorted(ROOT.glob("notebooks/*.ipynb"))
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.stem)
+def notebook(request):
+    notebook = nbformat.read(request.param, as_version=4)
+    notebook.path = request.param
+    return notebook
+
+
+def code(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def text(notebook):
+    return "\n".join(cell.source for cell in notebook.cells)
+
+
+def test_notebooks_are_in_canonical_form(notebook):
+    nbformat.validate(nbformat.from_dict({k: v for k, v in notebook.items() if k != "path"}))
+    written = notebook.path.read_text(encoding="utf-8")
+    path = notebook.pop("path")
+    again = nbformat.writes(execute_notebooks.canonical(notebook))
+    assert written.rstrip("\n") == again.rstrip("\n"), (
+        f"run make notebooks NB=notebooks/{path.name}"
+    )
+
+
+def test_every_cell_was_executed_in_order_and_is_short(notebook):
+    counts = [cell.execution_count for cell in code(notebook)]
+    assert counts == list(range(1, len(counts) + 1))
+    for cell in code(notebook):
+        assert len(cell.source.splitlines()) <= 20, cell.source
+        assert not cell.source.rstrip().endswith(";"), cell.source
+
+
+def test_errors_are_announced_and_really_raised(notebook):
+    for cell in code(notebook):
+        raised = any(output.output_type == "error" for output in cell.outputs)
+        assert raised == ("raises-exception" in cell.metadata.get("tags", [])), cell.source
+
+
+def test_outputs_hold_no_warnings_paths_or_widgets(notebook):
+    outputs = str([cell.outputs for cell in code(notebook)])
+    assert "'name': 'stderr'" not in outputs
+    assert not re.search(r"/(home|root|tmp|Users|work)/|site-packages|[A-Z]:\\\\", outputs)
+
+
+def test_imports_stand_in_one_cell(notebook):
+    importing = [
+        i for i, c in enumerate(code(notebook)) if re.search(r"^(import|from) ", c.source, re.M)
+    ]
+    assert importing == [1, 2]  # os for two settings of TensorFlow's; then all the others
+
+
+def test_anatomy(notebook):
+    number = notebook.path.stem[:2]
+    first, second = notebook.cells[0].source, notebook.cells[1].source
+    assert first.startswith(f"# {number} · ") and "?" in first
+    assert f"labpath=notebooks%2F{notebook.path.name}" in first
+    assert f"blob/main/notebooks/{notebook.path.name}" in first
+    for heading in ("**You will be able to**", "**Needs**", "**Time**"):
+        assert heading in second
+    assert any("image/png" in o.get("data", {}) for c in code(notebook) for o in c.outputs)
+    assert f"notebooks/{notebook.path.name}" in README
+
+
+def tool(name):
+    """A program of the environment that runs the tests, on the PATH or not."""
+    return shutil.which(name, path=Path(sys.executable).parent) or name
+
+
+def links(source):
+    return re.findall(r"\]\(([^)\s]+)\)", source)
+
+
+def test_links_within_the_repository_lead_somewhere(notebook):
+    for link in links(text(notebook)):
+        if not link.startswith(("http", "#")):
+            assert (notebook.path.parent / link.split("#")[0]).exists(), link
+
+
+def test_links_of_the_readme():
+    for link in links(README):
+        if not link.startswith(("http", "#")):
+            assert (ROOT / link).exists(), link
+
+
+def test_one_repository_name_everywhere():
+    found = {
+        path.name: stamp_badges.names(path.read_text("utf-8"))
+        for path in stamp_badges.stamped_files()
+    }
+    assert all(found.values()), found
+    assert len(set.union(*found.values())) == 1, found
+
+
+def test_readme_code_runs(tmp_path):
+    blocks = re.findall(r"```python\n(.*?)```", README, re.S)
+    assert blocks
+    for block in blocks:
+        subprocess.run([sys.executable, "-c", block], check=True, cwd=tmp_path)
+
+
+def test_readme_tells_of_every_helper():
+    for module in (ROOT / "ctc_tutorial").glob("*.py"):
+        if not module.stem.startswith("__"):
+            assert f"[`{module.name}`](ctc_tutorial/{module.name})" in README
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="repo2docker does not run on Windows")
+def test_binder_builds_from_the_requirements():
+    command = [tool("jupyter-repo2docker"), "--no-build", "--debug", str(ROOT)]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    printed = result.stdout + result.stderr
+    assert "conda environment for python=3.11" in printed
+    # The package itself is installed (-e .), so the whole repository has to be there first.
+    copy, install = printed.index("COPY --chown=0:0 src/ "), printed.index("pip install")
+    assert copy < printed.index('-r "binder/requirements.txt"', install)
+
+
+def test_recordings_of_others_are_not_committed():
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    assert not [name for name in listed.stdout.splitlines() if "LDC93S1." in name]
