@@ -17,6 +17,7 @@ _HOME = {
     "sparse_labels": "batches",
     "CTCLossLayer": "layers",
     "build_models": "models",
+    "lesson_optimizer": "models",
     "greedy_decode": "decoding",
     "label_error_rate": "decoding",
     "word_error_rate": "decoding",

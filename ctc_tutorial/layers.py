@@ -1,4 +1,4 @@
-"""The lesson: CTC loss and label error rate inside a layer. Taught in notebook 02_the_add_loss_layer."""
+"""CTC loss and label error rate inside a layer. Taught in notebook 02_the_add_loss_layer."""
 
 try:
     import tensorflow as tf
@@ -120,12 +120,12 @@ def _check(logits, labels, logit_length, label_length):
         & (label_length + repeats <= logit_length)
     )
     row = tf.argmin(tf.cast(feasible, tf.int32), output_type=tf.int32)
+    ids = labels[row, : label_length[row]]
     message = tf.strings.format(
         "CTC can't align utterance {} of the batch: {} labels + {} adjacent repeats need as many "
         "logit frames, logit_length is {} of {}; ids {} must be 0 to {} (the blank is the last "
         "class) and at least one",
-        (row, label_length[row], repeats[row], logit_length[row], frames)
-        + (labels[row, : label_length[row]], num_classes - 2),
+        (row, label_length[row], repeats[row], logit_length[row], frames, ids, num_classes - 2),
         summarize=-1,
     )
     return feasible, message

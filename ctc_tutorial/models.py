@@ -1,4 +1,4 @@
-"""Two models on one set of weights: one to train, one to predict. Taught in notebook 04_two_models."""
+"""Two models on one set of weights, to train and to predict. Taught in notebook 04_two_models."""
 
 try:
     import tensorflow  # noqa: F401 - for an error that names the package to install

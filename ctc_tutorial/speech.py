@@ -95,7 +95,7 @@ def mfcc_features(samples: np.ndarray, sample_rate: int) -> np.ndarray:
 
 
 def bundled_utterance() -> Utterance:
-    """The sentence of LDC93S1 spoken by a synthesiser: 16 kHz, made by scripts/make_recording.py."""
+    """The sentence of LDC93S1 spoken by a synthesiser (scripts/make_recording.py)."""
     samples, sample_rate = read_wav(BUNDLED)
     return Utterance(samples, sample_rate, SENTENCE)
 

@@ -3,7 +3,7 @@
     python scripts/execute_notebooks.py [notebooks/NN_title.ipynb ...]   (default: all)
 
 Cell ids become c00, c01, ...; metadata keeps only tags and the kernel's name, so that a second
-run changes nothing but what the code printed. Kernels run as under the tests: see tests/conftest.py.
+run changes nothing but what the code printed.
 """
 
 import os

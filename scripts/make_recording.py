@@ -30,9 +30,10 @@ def main() -> None:
     speech = speech[: np.flatnonzero(np.abs(speech) > 30)[-1]]  # without the silence at the end
     silence = np.zeros(int(SILENCE_SECONDS * 16000))
     speech = np.concatenate([silence, speech, silence])
-    # A faint noise floor: in digital silence the log energies of the MFCCs would be all that counts.
+    # A faint noise floor: the log energy of digital silence would dwarf all other features.
     noise = np.random.default_rng(0).normal(0, 3, len(speech))
-    wavfile.write(TARGET, 16000, np.clip(np.round(speech + noise), -32768, 32767).astype(np.int16))
+    speech = np.clip(np.round(speech + noise), -32768, 32767)
+    wavfile.write(TARGET, 16000, speech.astype(np.int16))
 
 
 if __name__ == "__main__":

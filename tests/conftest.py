@@ -1,4 +1,4 @@
-"""Settings for all tests: quiet, repeatable TensorFlow, and the real recording where there is one."""
+"""Quiet, repeatable TensorFlow for all tests, and the real recording where there is one."""
 
 import os
 from pathlib import Path

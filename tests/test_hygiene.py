@@ -6,14 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import execute_notebooks
 import nbformat
 import pytest
+import stamp_badges
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "scripts"))
-
-import execute_notebooks
-import stamp_badges
 
 NOTEBOOKS = sorted(ROOT.glob("notebooks/*.ipynb"))
 README = (ROOT / "README.md").read_text(encoding="utf-8")
