@@ -54,15 +54,15 @@ def plot_emissions(
     ax = ax or _new_axes(3.2)
     probabilities = _softmax(logits)
     time = np.arange(len(logits)) * frame_seconds
-    ax.plot(time, probabilities[:, -1], color=GREY, linestyle=":", label="blank")
+    ax.plot(time, probabilities[:, -1], color=GREY, linestyle=":")
     spoken = np.unique([c for c, _ in _decoded(logits)]).astype(int)
     for k, c in enumerate(spoken):
         ax.plot(time, probabilities[:, c], color=(BLUE, ORANGE, GREEN)[k % 3], linewidth=1)
-    for c, frame in _decoded(logits):
-        ax.text(time[frame], 1.04, _shown(characters[c]), ha="center", family="monospace")
-    ax.set(xlabel="time (s)", ylabel="probability", ylim=(0, 1.18), xlim=(0, time[-1] or 1))
-    ax.set_title("Emissions: which frame speaks which letter")
-    ax.legend(loc="center right")
+    for k, (c, frame) in enumerate(_decoded(logits)):
+        height = 1.03 + 0.09 * (k % 3)  # neighbours on different lines
+        ax.text(time[frame], height, _shown(characters[c]), ha="center", family="monospace")
+    ax.set(xlabel="time (s)", ylabel="probability", ylim=(0, 1.35), xlim=(0, time[-1] or 1))
+    ax.set(yticks=(0, 0.5, 1), title="Emissions: which frame speaks which letter (dotted: blank)")
     return ax
 
 
