@@ -47,7 +47,7 @@ def test_features_in_seconds():
     ax = plot_features(features)
     (image,) = ax.images
     np.testing.assert_array_equal(image.get_array(), features.T)
-    assert image.get_extent() == (0, 0.5, -0.5, 12.5)
+    assert list(image.get_extent()) == [0, 0.5, -0.5, 12.5]
 
 
 def test_history_draws_what_is_there():
