@@ -64,8 +64,10 @@ class CTCLossLayer(keras.layers.Layer):
         feasible, message = _check(logits, dense, logit_length, label_length)
         scored = logits
         if self.infeasible == "raise":
-            with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(feasible), [message])]):
+            check = tf.debugging.Assert(tf.reduce_all(feasible), message, summarize=-1)
+            with tf.control_dependencies([check]):
                 scored = tf.identity(logits)
+            feasible = tf.ones_like(feasible)  # where XLA has dropped the check, let it show
         else:
             # A stand-in that can be scored: the label 0 on frames of zeros. No NaN can leak.
             scored = tf.where(feasible[:, None, None], logits, 0.0)
@@ -106,7 +108,7 @@ def _dense_labels(labels, label_length):
 
 
 def _check(logits, labels, logit_length, label_length):
-    """Which utterances CTC can align, bool [B], and a message about the first that it can't."""
+    """Which utterances CTC can align, bool [B], and what to say of the first that it can't."""
     frames, num_classes = tf.shape(logits)[1], logits.shape[-1]
     valid = tf.sequence_mask(label_length, tf.shape(labels)[1])
     strange = tf.reduce_any(valid & ((labels < 0) | (labels >= num_classes - 1)), axis=1)
@@ -120,15 +122,16 @@ def _check(logits, labels, logit_length, label_length):
         & (label_length + repeats <= logit_length)
     )
     row = tf.argmin(tf.cast(feasible, tf.int32), output_type=tf.int32)
-    ids = labels[row, : label_length[row]]
-    message = tf.strings.format(
-        "CTC can't align utterance {} of the batch: {} labels + {} adjacent repeats need as many "
-        "logit frames, logit_length is {} of {}; ids {} must be 0 to {} (the blank is the last "
-        "class) and at least one",
-        (row, label_length[row], repeats[row], logit_length[row], frames, ids, num_classes - 2),
-        summarize=-1,
-    )
-    return feasible, message
+    has = [
+        "CTC cannot align utterance",
+        row,
+        "of the batch: labels",
+        labels[row, : label_length[row]],
+    ]
+    has += ["with adjacent repeats", repeats[row], "and logit_length", logit_length[row]]
+    needs = ["of", frames, "frames; it needs 1 or more labels from 0 to", num_classes - 2]
+    needs += ["(the last class is the blank) and a frame for each label and repeat"]
+    return feasible, [*has, *needs]
 
 
 def _label_error_rates(logits, truth, logit_length):
