@@ -2,7 +2,7 @@
 
     python benchmarks/recipe.py [--seeds 20] [--recipes ...] [--recordings ...]
 
-Writes benchmarks/recipe.md. The 2020 recipe: SGD(0.005, momentum 0.9), 400 epochs of one step on arrays.
+Writes benchmarks/recipe.md. The 2020 recipe: SGD(0.005, momentum 0.9), 400 epochs of one step.
 """
 
 import argparse
