@@ -116,6 +116,7 @@ def ldc93s1_utterance(cache_dir: str | os.PathLike | None = None) -> Utterance:
     folder = Path(
         cache_dir or os.environ.get("CTC_TUTORIAL_DATA") or pooch.os_cache("ctc_tutorial")
     )
+    pooch.get_logger().setLevel("WARNING")  # it would report the download on stderr
     fetcher = pooch.create(path=folder, base_url=LDC_URL, registry=LDC_SHA256)
     try:
         wav, txt = (fetcher.fetch(name) for name in LDC_SHA256)
