@@ -5,8 +5,30 @@ Logits are batch-major `(batch, time, classes)`; the blank is the last class unl
 """
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
+
+
+class Hypothesis(NamedTuple):
+    """One result of `beam_search_decode`.
+
+    Attributes:
+        ids: int32 `[L]`, the labels.
+        log_probability: log p(ids | logits), summed over the alignments the beam kept: at most
+            the true value, equal to it where nothing was pruned. Its exponential is the model's
+            confidence in the whole text.
+        score: log_probability plus everything `score_fn` added; hypotheses are ranked by it.
+        timesteps: int32 `[L]`, the frame where each label peaks within its part of the best
+            alignment of ids.
+        confidence: float64 `[L]`, the probability (softmax) of each label at that frame.
+    """
+
+    ids: np.ndarray
+    log_probability: float
+    score: float
+    timesteps: np.ndarray
+    confidence: np.ndarray
 
 
 def greedy_decode(logits, logit_length, blank_index: int = -1) -> list[np.ndarray]:
@@ -34,6 +56,154 @@ def greedy_decode(logits, logit_length, blank_index: int = -1) -> list[np.ndarra
         starts = np.diff(best, prepend=np.int32(-1)) != 0
         decoded.append(best[starts & (best != blank)])
     return decoded
+
+
+def beam_search_decode(
+    logits,
+    logit_length,
+    beam_width: int = 25,
+    top_paths: int = 1,
+    score_fn: Callable[[tuple[int, ...], int], float] | None = None,
+    blank_index: int = -1,
+) -> list[list[Hypothesis]]:
+    """Prefix beam search: the most probable texts, each summed over its alignments.
+
+    Args:
+        logits, logit_length, blank_index: as for `greedy_decode`.
+        beam_width: prefixes kept after each frame. Nothing else is pruned.
+        top_paths: hypotheses to return per utterance, at most `beam_width`.
+        score_fn: `score_fn(prefix, next_id)` is a log score for `next_id` after the ids in
+            `prefix`, added once whenever a prefix grows; -inf forbids. This is the place of a
+            language model or a lexicon. It is called once per prefix and class, and not at the
+            end of the text: to insist on a complete last word, look through the top paths.
+
+    Returns:
+        For each utterance a list of hypotheses, best score first; shorter than `top_paths` where
+        fewer texts are possible.
+
+    Raises:
+        ValueError: as from `greedy_decode`; for a beam narrower than `top_paths` or than 1, a
+            score that is NaN or +inf, or an utterance none of whose kept prefixes can go on.
+
+    Source: Hannun et al. 2014, "First-Pass Large Vocabulary Continuous Speech Recognition using
+        Bi-Directional Recurrent DNNs", algorithm 1, here in log space and for a general score.
+    """
+    logits, lengths, blank = _checked(logits, logit_length, blank_index)
+    if not 1 <= top_paths <= beam_width:
+        raise ValueError(f"top_paths {top_paths} must lie in 1..{beam_width}, the beam_width.")
+    results = []
+    for i, (frames, length) in enumerate(zip(logits, lengths, strict=True)):
+        log_probs = _log_softmax(frames[:length], i)
+        best = _search(log_probs, beam_width, score_fn, blank)[:top_paths]
+        if not best:
+            raise ValueError(
+                f"Utterance {i}: no text is possible, score_fn forbids all in the beam."
+            )
+        results.append([])
+        for ids, *scores in best:
+            peaks = _peaks(log_probs, ids, blank)
+            results[-1].append(Hypothesis(np.array(ids, np.int32), *scores, *peaks))
+    return results
+
+
+class _Prefixes:
+    """All prefixes met so far, numbered from the empty one, 0: a trie with its added scores."""
+
+    def __init__(self, classes: int, blank: int, score_fn: Callable | None):
+        self.classes, self.blank, self.score_fn = classes, blank, score_fn
+        self.origins = [(-1, blank)]  # of each number: its parent's number and its last label
+        self.numbers: dict[tuple[int, int], int] = {}
+        self.rows = {-1: np.zeros(classes)}
+
+    def grow(self, number: int, label: int) -> int:
+        """The number of a prefix grown by a label; the blank leaves it as it is."""
+        if label == self.blank:
+            return number
+        grown = self.numbers.setdefault((number, label), len(self.origins))
+        if grown == len(self.origins):
+            self.origins.append((number, label))
+        return grown
+
+    def ids(self, number: int) -> tuple[int, ...]:
+        ids = []
+        while number:
+            number, label = self.origins[number]
+            ids.append(label)
+        return tuple(reversed(ids))
+
+    def added(self, number: int) -> np.ndarray:
+        """`[C]`: all that score_fn adds to the prefix grown by each class, asked for once."""
+        if number not in self.rows:
+            parent, label = self.origins[number]
+            ids, own = self.ids(number), self.rows[parent][label]
+            self.rows[number] = row = np.full(self.classes, own)
+            for c in range(self.classes):
+                row[c] += 0.0 if c == self.blank else self.score_fn(ids, c)
+            if not (row < np.inf).all():
+                raise ValueError(f"score_fn returned NaN or +inf after the prefix {ids}.")
+        return self.rows[number]
+
+
+def _search(log_probs, width: int, score_fn, blank: int) -> list[tuple]:
+    """(ids, log probability, score) of each prefix in the last beam, best score first."""
+    classes = log_probs.shape[1]
+    prefixes = _Prefixes(classes, blank, score_fn)
+    beam, total, score = np.array([0]), np.zeros(1), np.zeros(1)
+    # Log probability of the alignments that end in a blank, and of those that end in a label.
+    in_blank, in_label = np.zeros(1), np.full(1, -np.inf)
+    for frame in log_probs:
+        parents, last = np.array([prefixes.origins[n] for n in beam]).T
+        # Each prefix grown by each class; the same label is a new one only after a blank.
+        grown = total[:, None] + frame
+        grown[np.arange(len(beam)), last] = in_blank + frame[last]
+        stay_blank, stay_label = total + frame[blank], in_label + frame[last]
+        # What grows into a prefix that is in the beam already is added to that one.
+        child, parent = np.nonzero(parents[:, None] == beam)
+        arrived = parent, last[child]
+        stay_label[child] = np.logaddexp(stay_label[child], grown[arrived])
+        grown[arrived] = -np.inf
+        # The blank's column is free: it holds the prefix as it is.
+        grown[:, blank] = np.logaddexp(stay_blank, stay_label)
+
+        ranked = grown if score_fn is None else grown + [prefixes.added(n) for n in beam]
+        keep = np.argpartition(-ranked, min(width, ranked.size) - 1, axis=None)[:width]
+        keep = keep[ranked.flat[keep] > -np.inf]
+        if not keep.size:
+            return []
+        row, label = np.divmod(keep, classes)
+        total, score = grown.flat[keep], ranked.flat[keep]
+        in_blank = np.where(label == blank, stay_blank[row], -np.inf)
+        in_label = np.where(label == blank, stay_label[row], total)
+        beam = np.array(
+            [prefixes.grow(int(beam[r]), int(c)) for r, c in zip(row, label, strict=True)]
+        )
+    order = np.argsort(-score, kind="stable")
+    return [(prefixes.ids(beam[i]), float(total[i]), float(score[i])) for i in order]
+
+
+def _peaks(log_probs, ids: tuple[int, ...], blank: int) -> tuple[np.ndarray, np.ndarray]:
+    """Frame and probability of each label's peak, on the best alignment (Viterbi) of the ids."""
+    states = np.full(2 * len(ids) + 1, blank)
+    states[1::2] = ids
+    skips = np.full(len(states), -np.inf)
+    skips[2:][states[2:] != states[:-2]] = 0.0
+    # Staying, moving on by one, skipping a blank: the best score of each way into each state.
+    ways = np.full((3, len(states)), -np.inf)
+    score = np.full(len(states), -np.inf)
+    score[0] = 0.0
+    moves = np.zeros((len(log_probs), len(states)), dtype=np.int8)
+    for t, frame in enumerate(log_probs):
+        ways[0], ways[1, 1:], ways[2, 2:] = score, score[:-1], score[:-2] + skips[2:]
+        moves[t] = ways.argmax(axis=0)
+        score = ways.max(axis=0) + frame[states]
+    state = len(states) - 1 - score[-2:][::-1].argmax()
+    timesteps, peaks = np.zeros(len(ids), dtype=np.int32), np.full(len(ids), -np.inf)
+    for t in reversed(range(len(log_probs))):
+        here = log_probs[t, states[state]]
+        if state % 2 and here >= peaks[state // 2]:
+            timesteps[state // 2], peaks[state // 2] = t, here
+        state -= moves[t, state]
+    return timesteps, np.exp(peaks)
 
 
 def label_error_rate(truths: Sequence, predictions: Sequence) -> float:
@@ -138,3 +308,12 @@ def _checked(logits, logit_length, blank_index: int) -> tuple[np.ndarray, np.nda
         if np.isnan(logits[i, :length]).any():
             raise ValueError(f"Utterance {i}: logits hold NaN; look for a diverged model.")
     return logits, lengths, blank_index % classes
+
+
+def _log_softmax(logits: np.ndarray, utterance: int) -> np.ndarray:
+    largest = logits.max(axis=1, keepdims=True)
+    if not np.isfinite(largest).all():
+        frame = int(np.argmin(np.isfinite(largest)))
+        raise ValueError(f"Utterance {utterance}: frame {frame} holds +inf or nothing above -inf.")
+    shifted = logits - largest
+    return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))

@@ -1,5 +1,7 @@
 """CTC loss and label error rate inside a layer. Taught in notebook 02_the_add_loss_layer."""
 
+from collections.abc import Callable
+
 try:
     import tensorflow as tf
 except ModuleNotFoundError as error:
@@ -13,24 +15,29 @@ import keras
 class CTCLossLayer(keras.layers.Layer):
     """Passes logits through, adds their CTC loss to the model and reports the metric `ler`.
 
-    The loss is `tf.nn.ctc_loss` with the last class as blank, in nats, its mean over the batch
-    (https://www.tensorflow.org/api_docs/python/tf/nn/ctc_loss; Graves et al. 2006, eq. 8). `ler`
-    is the mean over utterances of edit distance / truth length after greedy decoding.
-    Everything is computed in float32, whatever the dtype policy.
+    The loss is in nats, its mean over the batch, with the last class as blank (Graves et al.
+    2006, eq. 8). `ler` is the mean over utterances of edit distance / truth length after greedy
+    decoding. Everything is computed in float32, whatever the dtype policy.
 
     Args:
         infeasible: what to do with an utterance that CTC can't align. "raise" stops with an
-            error that names it. "skip" gives it zero loss and zero gradient, leaves it out of
-            both means, and counts such utterances in the metric `skipped`.
+            error that names it (code that XLA compiles can't raise: there its loss is inf or NaN).
+            "skip" gives it zero loss and zero gradient, leaves it out of both means, and counts
+            such utterances in the metric `skipped`.
+        loss_fn: called as loss_fn(logits, labels, logit_length, label_length) with dense labels
+            [B, L], returns the losses [B]. By default `ctc_loss` of losses.py, where that file is
+            beside this one, and `sparse_op_loss` elsewhere.
     """
 
-    def __init__(self, infeasible: str = "raise", **kwargs) -> None:
+    def __init__(self, infeasible: str = "raise", loss_fn: Callable | None = None, **kwargs):
         if infeasible not in ("raise", "skip"):
             raise ValueError(f'infeasible must be "raise" or "skip", not {infeasible!r}')
         super().__init__(**{**kwargs, "dtype": "float32"})
         self.infeasible = infeasible
+        self.given_loss_fn = loss_fn
+        self.loss_fn = loss_fn or _default_loss()
         self.supports_masking = True
-        self.supports_jit = False  # TensorFlow's sparse CTC ops have no XLA kernels
+        self.supports_jit = False  # XLA takes no sparse labels; with dense ones, ask for it
         self.ler = keras.metrics.Mean(name="ler")
         if infeasible == "skip":
             self.skipped = keras.metrics.Sum(name="skipped")
@@ -75,22 +82,44 @@ class CTCLossLayer(keras.layers.Layer):
             label_length = tf.where(feasible, label_length, 1)
             logit_length = tf.where(feasible, logit_length, tf.shape(logits)[1])
             self.skipped.update_state(tf.cast(~feasible, tf.float32))
-        truth = tf.RaggedTensor.from_tensor(dense, lengths=label_length).to_sparse()
-        losses = tf.nn.ctc_loss(
-            truth, scored, None, logit_length, logits_time_major=False, blank_index=-1
-        )
+        losses = self.loss_fn(scored, dense, logit_length, label_length)
         counted = tf.cast(feasible, tf.float32)
-        self.add_loss(
-            tf.math.divide_no_nan(tf.reduce_sum(losses * counted), tf.reduce_sum(counted))
-        )
-        self.ler.update_state(_label_error_rates(scored, truth, logit_length), counted)
+        total = tf.reduce_sum(losses * counted)
+        self.add_loss(tf.math.divide_no_nan(total, tf.reduce_sum(counted)))
+        rates = _label_error_rates(scored, dense, logit_length, label_length)
+        self.ler.update_state(rates, counted)
         return logits
 
     def compute_output_shape(self, logits_shape: tuple, *_, **__) -> tuple:
         return logits_shape
 
     def get_config(self) -> dict:
-        return {**super().get_config(), "infeasible": self.infeasible}
+        loss_fn = keras.saving.serialize_keras_object(self.given_loss_fn)
+        return {**super().get_config(), "infeasible": self.infeasible, "loss_fn": loss_fn}
+
+    @classmethod
+    def from_config(cls, config: dict) -> "CTCLossLayer":
+        loss_fn = keras.saving.deserialize_keras_object(config.pop("loss_fn"))
+        return cls(loss_fn=loss_fn, **config)
+
+
+@keras.saving.register_keras_serializable(package="ctc_tutorial")
+def sparse_op_loss(logits, labels, logit_length, label_length):
+    """TensorFlow's own CTC loss, by its sparse op: fast on a CPU, but inf for a feasible utterance
+    as soon as it needs a label whose logit is 87 or more below its frame's largest."""
+    sparse = tf.RaggedTensor.from_tensor(labels, lengths=label_length).to_sparse()
+    return tf.nn.ctc_loss(sparse, logits, None, logit_length, False, blank_index=-1)
+
+
+def _default_loss():
+    try:
+        if __package__:
+            from .losses import ctc_loss
+        else:
+            from losses import ctc_loss
+    except ImportError:
+        return sparse_op_loss
+    return ctc_loss
 
 
 def _dense_labels(labels, label_length):
@@ -134,8 +163,42 @@ def _check(logits, labels, logit_length, label_length):
     return feasible, [*has, *needs]
 
 
-def _label_error_rates(logits, truth, logit_length):
-    """Edit distance / truth length of the greedy decoding of each utterance, float32 [B]."""
-    (decoded,), _ = tf.nn.ctc_greedy_decoder(tf.transpose(logits, [1, 0, 2]), logit_length)
-    rates = tf.edit_distance(decoded, tf.cast(truth, tf.int64))
-    return tf.ensure_shape(rates, [None])  # edit_distance loses the rank in a graph
+@tf.function(jit_compile=True, autograph=False)
+def _label_error_rates(logits, labels, logit_length, label_length):
+    """Edit distance / truth length of the greedy decoding of each utterance, float32 [B].
+
+    The table of distances between two prefixes is filled one antidiagonal at a time (Wagner and
+    Fischer 1974), in operations that XLA knows, which it does not of TensorFlow's decoder.
+    """
+    batch, frames, classes = tf.unstack(tf.shape(logits))
+    best = tf.argmax(logits, axis=-1, output_type=tf.int32)
+    before = tf.pad(best[:, :-1], [[0, 0], [1, 0]], constant_values=-1)
+    spoken = (best != before) & (best != classes - 1) & tf.sequence_mask(logit_length, frames)
+    count = tf.reduce_sum(tf.cast(spoken, tf.int32), axis=1)
+    # What is spoken to the front, in its order.
+    order = tf.argsort(tf.range(frames) + tf.where(spoken, 0, frames), axis=1)
+    decoded = tf.gather(best, order, batch_dims=1)
+
+    width = tf.shape(labels)[1] + 1
+    columns = tf.range(width)  # j labels of the truth against i = diagonal - j decoded ones
+    truth = tf.pad(labels, [[0, 0], [1, 0]], constant_values=-1)
+
+    def shift(x):
+        return tf.pad(x[:, :-1], [[0, 0], [1, 0]], constant_values=frames + width)
+
+    def step(diagonal, previous, last, result):
+        rows = diagonal - columns
+        letter = tf.gather(decoded, tf.clip_by_value(rows - 1, 0, frames - 1), axis=1)
+        replaced = shift(previous) + tf.cast(letter != truth, tf.int32)
+        now = tf.minimum(tf.minimum(last, shift(last)) + 1, replaced)
+        now = tf.where((rows <= 0) | (columns == 0), diagonal, now)  # against nothing
+        now = tf.ensure_shape(now, last.shape)  # where has lost it
+        here = tf.gather(now, label_length, batch_dims=1)
+        return diagonal + 1, last, now, tf.where(diagonal == count + label_length, here, result)
+
+    start = tf.zeros([batch, width], tf.int32)
+    end = tf.reduce_max(count + label_length)
+    *_, distance = tf.while_loop(
+        lambda diagonal, *_: diagonal <= end, step, (0, start, start, tf.zeros_like(count))
+    )
+    return tf.cast(distance, tf.float32) / tf.cast(label_length, tf.float32)

@@ -58,9 +58,24 @@ else:
 """,
     "decoding": """
 import numpy as np
-from decoding import greedy_decode, label_error_rate
+from decoding import beam_search_decode, greedy_decode, label_error_rate
+((best,),) = beam_search_decode(np.log([[[0.4, 1e-9, 0.6]] * 2]), np.array([2]))
+assert best.ids.tolist() == [0]
 ids = greedy_decode(np.eye(3)[[[0, 0, 2, 1]]], np.array([4]))
 assert ids[0].tolist() == [0, 1] and label_error_rate([[0, 1]], ids) == 0
+""",
+    "losses": """
+import numpy as np
+from losses import ctc_loss
+loss = ctc_loss(np.log([[[0.4, 1e-9, 0.6]] * 2]), [[0]], [2], [1])
+np.testing.assert_allclose(np.exp(-loss), [0.64], rtol=1e-5)
+""",
+    "lattice": """
+import numpy as np
+from lattice import align, forward_backward, spans_to_seconds
+logits = np.log([[0.4, 1e-9, 0.6]] * 2)
+np.testing.assert_allclose(np.exp(-forward_backward(logits, [0]).loss), 0.64)
+assert spans_to_seconds(align(logits, [0]).spans, 0.01)[0].id == 0
 """,
     "plots": """
 import matplotlib; matplotlib.use("agg")
@@ -104,7 +119,7 @@ def test_models_find_the_layer_copied_beside_them(tmp_path):
     assert result.returncode == 0, result.stderr
 
 
-@pytest.mark.parametrize("module", ["batches", "layers", "models"])
+@pytest.mark.parametrize("module", ["batches", "layers", "losses", "models"])
 def test_without_tensorflow_the_package_to_install_is_named(module):
     code = f"import sys; sys.modules['tensorflow'] = None\nimport ctc_tutorial.{module}"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

@@ -1,0 +1,231 @@
+"""CTC loss and gradient of every implementation at hand, side by side; writes RESULTS.md.
+
+Usage: python benchmarks/ctc_loss.py [--rounds 21] [--output benchmarks/RESULTS.md]
+
+Every round runs every candidate once, so that whatever else the machine does hits all of them, and
+ratios are taken within a round. Logits are random, all rows have full length.
+"""
+
+import argparse
+import os
+import platform
+import time
+from datetime import date
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import jax
+import keras
+import numpy as np
+import optax
+import tensorflow as tf
+import torch
+
+from ctc_tutorial.losses import ctc_loss
+
+HERE = Path(__file__).parent
+SIZES = [
+    (2, 291, 52, 28),
+    (16, 291, 52, 28),
+    (16, 800, 120, 28),
+    (64, 400, 60, 28),
+    (16, 400, 60, 1000),
+    (8, 1500, 300, 128),
+]
+SLOW = {"tf dense op": 3, "keras.losses.CTC": 3}  # rounds, at most
+ACCURACY = (4, 700, 150, 28)
+
+
+def make_batch(batch, frames, width, classes, scale=1.0):
+    """Logits (batch, time, classes) and labels (batch, labels), blank = last class."""
+    random = np.random.default_rng(0)
+    logits = (scale * random.standard_normal((batch, frames, classes))).astype(np.float32)
+    return logits, random.integers(0, classes - 1, (batch, width), dtype=np.int32)
+
+
+def tf_candidate(loss_of, logits, jit):
+    @tf.function(jit_compile=jit, autograph=False)
+    def step(x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            loss = loss_of(x)
+        return loss, tape.gradient(loss, x)
+
+    x = tf.constant(logits)
+    return lambda: [y.numpy() for y in step(x)]
+
+
+def candidates(logits, labels):
+    """Name -> function without arguments that returns losses (batch,) and gradients, in NumPy."""
+    batch, frames, classes = logits.shape
+    blank, width = classes - 1, labels.shape[1]
+    time_length, label_length = np.full(batch, frames, np.int32), np.full(batch, width, np.int32)
+    t_labels, t_frames, t_width = map(tf.constant, (labels, time_length, label_length))
+    sparse = tf.sparse.from_dense(labels + 1)
+    sparse = tf.sparse.map_values(lambda v: v - 1, sparse)
+    options = {"logits_time_major": False, "blank_index": -1}
+
+    def keras_loss(x):  # takes blank = 0 and pads labels with it
+        return keras.losses.CTC(reduction=None)(t_labels + 1, tf.roll(x, 1, axis=-1))
+
+    x_torch = torch.tensor(logits, requires_grad=True)
+    torch_rest = [torch.tensor(v, dtype=torch.long) for v in (labels, time_length, label_length)]
+
+    def run_torch():
+        x_torch.grad = None
+        log_p = x_torch.log_softmax(-1).transpose(0, 1)
+        loss = torch.nn.functional.ctc_loss(log_p, *torch_rest, blank=blank, reduction="none")
+        loss.sum().backward()
+        return loss.detach().numpy(), x_torch.grad.numpy()
+
+    no_padding = np.zeros((batch, frames), np.float32), np.zeros((batch, width), np.float32)
+
+    def optax_total(x):
+        loss = optax.ctc_loss(x, no_padding[0], labels, no_padding[1], blank_id=blank)
+        return loss.sum(), loss
+
+    optax_step, x_jax = jax.jit(jax.grad(optax_total, has_aux=True)), jax.numpy.asarray(logits)
+
+    def run_optax():
+        gradient, loss = optax_step(x_jax)
+        return np.asarray(loss), np.asarray(gradient)
+
+    def ours(x):
+        return ctc_loss(x, t_labels, t_frames, t_width)
+
+    return {
+        "torch": run_torch,
+        "ours, in a jitted step": tf_candidate(ours, logits, jit=True),
+        "ours, in a plain tf.function": tf_candidate(ours, logits, jit=False),
+        "tf sparse op": tf_candidate(
+            lambda x: tf.nn.ctc_loss(sparse, x, None, t_frames, **options), logits, jit=False
+        ),
+        "optax": run_optax,
+        "tf dense op": tf_candidate(
+            lambda x: tf.nn.ctc_loss(t_labels, x, t_width, t_frames, **options), logits, jit=False
+        ),
+        "keras.losses.CTC": tf_candidate(keras_loss, logits, jit=False),
+    }
+
+
+def reference(logits, labels):
+    """Losses and gradients in float64, by the textbook recursion in logarithms."""
+    losses, gradients = [], []
+    for x, label in zip(logits.astype(np.float64), labels, strict=True):
+        log_p = x - np.logaddexp.reduce(x, axis=-1, keepdims=True)
+        path = np.full(2 * len(label) + 1, x.shape[1] - 1)
+        path[1::2] = label
+        jump = np.r_[False, False, (path[2:] != x.shape[1] - 1) & (path[2:] != path[:-2])]
+        y = log_p[:, path]
+        alpha = lattice(y, jump)
+        back = lattice(y[::-1, ::-1], np.r_[False, False, jump[2:][::-1]])[::-1, ::-1]
+        joint = alpha + back - y
+        gradient = np.exp(log_p)
+        posterior = np.exp(joint - np.logaddexp.reduce(joint, axis=1, keepdims=True))
+        np.subtract.at(gradient, (slice(None), path), posterior)
+        losses.append(-np.logaddexp.reduce(alpha[-1, -2:]))
+        gradients.append(gradient)
+    return np.array(losses), np.array(gradients)
+
+
+def lattice(y, jump):
+    alpha = np.full(y.shape, -np.inf)
+    alpha[0, :2] = y[0, :2]
+    for t in range(1, len(y)):
+        before = np.r_[-np.inf, -np.inf, alpha[t - 1]]
+        skip = np.where(jump, before[:-2], -np.inf)
+        alpha[t] = np.logaddexp(np.logaddexp(before[2:], before[1:-1]), skip) + y[t]
+    return alpha
+
+
+def speed_table(size, rounds):
+    """Rows (name, median ms, quartiles ms, ratio to torch, first call s) of one size."""
+    functions = candidates(*make_batch(*size))
+    first, times = {}, {name: [] for name in functions}
+    for name, function in functions.items():
+        start = time.perf_counter()
+        function()
+        first[name] = time.perf_counter() - start
+    for round_number in range(rounds):
+        for name, function in functions.items():
+            if round_number < SLOW.get(name, rounds):
+                start = time.perf_counter()
+                function()
+                times[name].append(1000 * (time.perf_counter() - start))
+    for name, taken in times.items():
+        low, middle, high = np.percentile(taken, [25, 50, 75])
+        ratio = np.median(np.array(taken) / times["torch"][: len(taken)])
+        yield name, f"{middle:.2f}", f"{low:.2f}-{high:.2f}", f"{ratio:.2f}", f"{first[name]:.1f}"
+
+
+def accuracy_table():
+    """Rows (name, then 'loss / gradient' error for each scale)."""
+    rows = {}
+    for scale in (1, 30, 100):
+        batch = make_batch(*ACCURACY, scale=scale)
+        loss, gradient = reference(*batch)
+        for name, function in candidates(*batch).items():
+            found_loss, found = (np.asarray(x, np.float64) for x in function())
+            worst = np.max(np.abs(found_loss - loss) / loss)
+            error = np.linalg.norm(found - gradient) / np.linalg.norm(gradient)
+            rows.setdefault(name, []).append(f"{worst:.0e} / {error:.0e}")
+    return [(name, *cells) for name, cells in rows.items()]
+
+
+def markdown(header, rows):
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines) + "\n"
+
+
+def processor():
+    info = Path("/proc/cpuinfo")
+    names = [x for x in info.read_text().splitlines() if "model name" in x] if info.exists() else []
+    return names[0].split(":")[1].strip() if names else platform.processor()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=21)
+    parser.add_argument("--output", type=Path, default=HERE / "RESULTS.md")
+    arguments = parser.parse_args()
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    torch.set_num_threads(cores)
+    tf.config.threading.set_intra_op_parallelism_threads(cores)
+    tf.config.threading.set_inter_op_parallelism_threads(cores)
+
+    versions = ", ".join(f"{m.__name__} {m.__version__}" for m in (tf, keras, torch, jax, optax))
+    parts = [
+        "# CTC loss: measured\n",
+        f"{date.today()}, {processor()}, {cores} cores, Python {platform.python_version()}, "
+        f"{versions}. Load average at the start: {os.getloadavg()[0]:.1f}. "
+        "Written by `make bench` (benchmarks/ctc_loss.py).\n",
+        "## Loss and gradient, time\n",
+        f"Median of {arguments.rounds} interleaved rounds (slow candidates: 3), the middle half of "
+        "them, the median of the ratios to torch in the same round, and the first call, which "
+        "traces and compiles.\n",
+    ]
+    for size in SIZES:
+        print(size, flush=True)
+        table = markdown(
+            ["", "median, ms", "quartiles, ms", "ratio to torch", "first call, s"],
+            speed_table(size, arguments.rounds),
+        )
+        parts += ["### batch {}, time {}, labels {}, classes {}\n".format(*size), table]
+        print(table, flush=True)
+    table = markdown(["", "logits x 1", "x 30", "x 100"], accuracy_table())
+    print(table)
+    parts += [
+        "## Accuracy\n",
+        "Against a float64 recursion at batch {}, time {}, labels {}, classes {}: the largest "
+        "relative error of a loss / the relative error of the gradient in norm.\n".format(
+            *ACCURACY
+        ),
+        table,
+        (HERE / "formulations.md").read_text(),
+    ]
+    arguments.output.write_text("\n".join(parts))
+
+
+if __name__ == "__main__":
+    main()

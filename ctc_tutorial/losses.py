@@ -1,0 +1,242 @@
+"""The CTC loss, exact in float32 and fast under XLA. Taught in notebook 05_ctc_by_hand.
+
+Probabilities along a CTC lattice shrink by thousands of nats, far below what a float holds, so most
+implementations keep logarithms and pay several exponentials per state and frame. Here a probability
+is a "long": an int64 laid out like a float32 whose exponent has 41 bits instead of 8. Nothing
+underflows, numbers are added as float32 relative to the largest of them, and a step is integer
+arithmetic, two additions and one product. Exponentials are taken once, before the recursion.
+
+Source of the recursions: Graves, Fernandez, Gomez, Schmidhuber, "Connectionist Temporal
+Classification", ICML 2006, equations 6 to 15.
+"""
+
+import functools
+import math
+from typing import Any
+
+try:
+    import tensorflow as tf
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        "this module needs TensorFlow: pip install tensorflow-cpu (or tensorflow)"
+    ) from error
+
+_FRAMES, _LABELS = 64, 16  # shapes are padded up to multiples of these, see ctc_loss
+_BITS = 23  # bits of a float32 mantissa; a long is (exponent << 23) + mantissa bits
+_FRACTION = (1 << _BITS) - 1
+_ONE = 127 << _BITS  # the bits of float32 1.0, which as a long is 0
+_ZERO = -(1 << 61)  # stands for probability zero; the sum of two still fits an int64
+_SMALLEST = -1e10  # a logit this far below its frame's largest counts as probability zero
+
+
+def ctc_loss(
+    logits: Any,
+    labels: Any,
+    logit_length: Any,
+    label_length: Any,
+    blank_index: int = -1,
+    infeasible: str = "inf",
+) -> tf.Tensor:
+    """CTC loss of each utterance, with a hand-derived gradient with respect to the logits.
+
+    Runs eagerly, in a `tf.function` and inside code that XLA compiles; it is itself compiled by
+    XLA, about a second for each new shape. So that batches of ever new widths do not compile ever
+    anew, frames are first padded to a multiple of 64 and labels to one of 16. That costs a copy of
+    the logits; the recursion skips the frames past the longest utterance.
+
+    Args:
+        logits: (batch, time, classes), any float type; computed in float32. Not softmaxed.
+        labels: (batch, labels) integer class ids; entries past `label_length` are ignored.
+        logit_length: (batch,) frames of each utterance, 0 to time; later frames are ignored.
+        label_length: (batch,) labels of each utterance, 0 to labels.
+        blank_index: class of the blank; negative counts from the end.
+        infeasible: loss of an utterance that no path explains (fewer frames than labels plus
+            adjacent repeats, or only through logits of -inf): "inf" or "zero". Gradient: zero.
+
+    Returns:
+        (batch,) float32 losses in nats. Loss and gradient are NaN, for that utterance alone, where
+        a frame holds NaN, an id is the blank or no class, or a length is out of range. A second
+        derivative is NaN, too: it is not implemented.
+
+    Raises:
+        ValueError: wrong rank, unknown number of classes, bad `blank_index` or `infeasible`.
+    """
+    logits = tf.cast(logits, tf.float32)
+    labels, *lengths = (tf.cast(x, tf.int32) for x in (labels, logit_length, label_length))
+    names = ("logits", 3), ("labels", 2), ("logit_length", 1), ("label_length", 1)
+    for (name, rank), value in zip(names, (logits, labels, *lengths), strict=True):
+        if value.shape.rank not in (rank, None):
+            raise ValueError(f"{name} must have rank {rank}, got shape {value.shape}.")
+    classes = logits.shape[-1]
+    if classes is None:
+        raise ValueError("The last dimension of logits, the number of classes, must be known.")
+    if not -classes <= blank_index < classes:
+        raise ValueError(f"blank_index must be in [{-classes}, {classes}), got {blank_index}.")
+    if infeasible not in ("inf", "zero"):
+        raise ValueError(f'infeasible must be "inf" or "zero", got {infeasible!r}.')
+
+    frames, width = (x.shape[1] or tf.shape(x)[1] for x in (logits, labels))
+    logits = tf.pad(logits, [[0, 0], [0, -frames % _FRAMES], [0, 0]])
+    labels = tf.pad(labels, [[0, 0], [0, _LABELS - width % _LABELS]])  # at least one column
+    limits = tf.stack([frames, width])
+    loss = _compiled(logits, labels, *lengths, limits, blank_index % classes)
+    if infeasible == "zero":
+        loss = tf.where(tf.math.is_inf(loss), 0.0, loss)
+    return loss
+
+
+@tf.function(jit_compile=True, autograph=False)
+def _compiled(logits, labels, logit_length, label_length, limits, blank):
+    # The gradient is an output of the compiled forward pass only where a tape needs it.
+    @tf.custom_gradient
+    def differentiable(logits):
+        loss, gradient = _loss_and_gradient(
+            logits, labels, logit_length, label_length, limits, blank
+        )
+        gradient = once(logits, tf.stop_gradient(gradient))
+        return loss, lambda upstream: upstream[:, None, None] * gradient
+
+    @tf.custom_gradient
+    def once(logits, gradient):  # NaN, not a silent zero, as its own derivative
+        return gradient, lambda upstream: (tf.where(upstream == 0, 0.0, math.nan), None)
+
+    return differentiable(logits)
+
+
+def _loss_and_gradient(logits, labels, logit_length, label_length, limits, blank):
+    """Losses (batch,) and their gradients (batch, time, classes)."""
+    _, frames, classes = tf.unstack(tf.shape(logits))
+    in_time = tf.range(frames) < logit_length[:, None]  # (batch, time)
+    in_label = tf.range(tf.shape(labels)[1]) < label_length[:, None]  # (batch, labels)
+    known = (labels >= 0) & (labels < classes) & (labels != blank)
+    lengths = tf.stack([logit_length, label_length], axis=1)
+    in_range = (lengths >= 0) & (lengths <= limits)  # (batch, 2)
+    valid = tf.reduce_all(tf.concat([known | ~in_label, in_range], axis=1), axis=1)
+    labels = tf.where(known, labels, 0)
+
+    shifted = logits - tf.reduce_max(logits, axis=-1, keepdims=True)
+    softmax = tf.exp(shifted)
+    partition = tf.reduce_sum(softmax, axis=-1, keepdims=True)
+    log_partition = tf.where(in_time, tf.math.log(partition[:, :, 0]), 0.0)
+
+    # After its last frame an utterance sees certain blanks: they carry its total to the end.
+    seen = tf.transpose(in_time)[:, :, None]
+    emissions = tf.transpose(tf.gather(shifted, labels, axis=2, batch_dims=1), [1, 0, 2])
+    blanks = tf.transpose(shifted[:, :, blank : blank + 1], [1, 0, 2])
+    emissions = _long_exp(tf.where(seen, emissions, -math.inf))  # (time, batch, labels)
+    blanks = _long_exp(tf.where(seen, blanks, 0.0))  # (time, batch, 1)
+    last = tf.minimum(tf.reduce_max(logit_length), frames)
+    total, posterior = _forward_backward(emissions, blanks, labels, label_length, last)
+
+    mantissa, exponent = _split(total)
+    log_total = tf.math.log(tf.cast(mantissa, tf.float64))
+    log_total += tf.cast(exponent, tf.float64) * (math.log(2) / 2**_BITS)
+    log_total = tf.where(total < _ZERO // 2, tf.constant(-math.inf, tf.float64), log_total)
+    loss = tf.reduce_sum(tf.cast(log_partition, tf.float64), axis=1) - log_total
+    loss = tf.where(valid, tf.cast(loss, tf.float32), math.nan)
+
+    # Softmax minus posterior; the blank's posterior is what the labels leave of 1.
+    is_blank = tf.one_hot(blank, classes)
+    class_of = tf.one_hot(labels, classes) - is_blank  # (batch, labels, classes)
+    gradient = softmax / partition - (posterior @ class_of + is_blank)
+    weight = tf.where(tf.math.is_inf(loss), 0.0, 1 + loss - loss)  # NaN where the loss is
+    return loss, tf.where(in_time[:, :, None], gradient * weight[:, None, None], 0.0)
+
+
+def _forward_backward(emissions, blanks, labels, label_length, last):
+    """Total probability (batch,), a long, and label posteriors (batch, time, labels), float32.
+
+    In the forward lattice blank k stands before label k, in the backward one after it. So both
+    take the same step, with the neighbouring label one to the left or one to the right.
+    """
+    frames, batch, width = tf.unstack(tf.shape(emissions))
+    nothing = tf.fill([batch, width], _long(_ZERO))
+    # A label may follow the one before it without a blank unless they are equal.
+    skip = tf.where(labels[:, 1:] != labels[:, :-1], _long(0), _long(_ZERO))
+    skip_right, skip_left = tf.pad(skip, [[0, 0], [1, 0]]), tf.pad(skip, [[0, 0], [0, 1]])
+
+    def start(blank):
+        return tf.where(tf.range(width) == blank[:, None], _long(0), nothing), nothing
+
+    def array(size, dtype):
+        return tf.TensorArray(dtype, size, element_shape=emissions.shape[1:])
+
+    def forward(t, blank, label, alphas):
+        alphas = alphas.write(t, label)
+        arriving = _arriving(blank, label, skip_right, right=True)
+        blank, label = (
+            _times(*s, y[t]) for s, y in zip(arriving, (blanks, emissions), strict=True)
+        )
+        return t + 1, blank, label, alphas
+
+    loop = 0, *start(tf.zeros_like(label_length)), array(frames + 1, tf.int64)
+    _, blank, label, alphas = tf.while_loop(lambda t, *_: t < last, forward, loop)
+    alphas = alphas.write(last, label).stack()  # frame t is at t + 1
+    at = tf.clip_by_value(label_length, 0, width - 1)
+    before = tf.gather(tf.pad(label, [[0, 0], [1, 0]], constant_values=_ZERO), at, batch_dims=1)
+    total = _join(*_sum(tf.gather(blank, at, batch_dims=1), before))
+
+    def backward(t, blank, label, posteriors):
+        arriving = _arriving(blank, label, skip_left, right=False)
+        posterior = _ratio(alphas[t + 1], _join(*arriving[1]), total[:, None])
+        blank, label = (
+            _times(*s, y[t]) for s, y in zip(arriving, (blanks, emissions), strict=True)
+        )
+        return t - 1, blank, label, posteriors.write(t, posterior)
+
+    loop = last - 1, *start(label_length - 1), array(frames, tf.float32)
+    *_, posteriors = tf.while_loop(lambda t, *_: t >= 0, backward, loop)
+    return total, tf.transpose(posteriors.stack(), [1, 0, 2])
+
+
+def _arriving(blank, label, skip, right):
+    """What reaches each blank and each label from the frame before (batch, labels)."""
+    near = label[:, :-1] if right else label[:, 1:]
+    near = tf.pad(near, [[0, 0], [1, 0] if right else [0, 1]], constant_values=_ZERO)
+    return _sum(blank, near), _sum(label, blank, near + skip)
+
+
+# Longs. As int64 they are ordered like the numbers they stand for, and adding (n << 23) to one
+# multiplies it by 2**n.
+
+
+def _long(value):
+    return tf.constant(value, tf.int64)
+
+
+def _split(x):
+    """A long as a float32 mantissa in [1, 2) and a long power of two."""
+    bits = (tf.cast(x, tf.int32) & _FRACTION) | _ONE
+    return tf.bitcast(bits, tf.float32), x & ~_FRACTION
+
+
+def _join(mantissa, power):
+    """The long mantissa * power, for a float32 mantissa > 0."""
+    return tf.cast(tf.bitcast(mantissa, tf.int32), tf.int64) + (power - _ONE)
+
+
+def _sum(*terms):
+    """The sum of longs as (mantissa, power); a term 2**-100 of the largest is rounding dust."""
+    power = functools.reduce(tf.maximum, terms) & ~_FRACTION
+    shifted = (tf.maximum(x - (power - _ONE), _ONE - (100 << _BITS)) for x in terms)
+    return sum(tf.bitcast(tf.cast(x, tf.int32), tf.float32) for x in shifted), power
+
+
+def _times(mantissa, power, y):
+    factor, exponent = _split(y)
+    return tf.maximum(_join(mantissa * factor, power + exponent), _ZERO)
+
+
+def _ratio(a, b, total):
+    """a * b / total as float32, at least about 2**-120."""
+    (a, a_power), (b, b_power), (c, c_power) = map(_split, (a, b, total))
+    power = tf.clip_by_value(a_power + b_power - c_power, -120 << _BITS, 20 << _BITS)
+    return tf.bitcast(tf.cast(_join(a * b / c, power + _ONE), tf.int32), tf.float32)
+
+
+def _long_exp(x):
+    """exp(x) for x <= 0 as a long; log(2) is taken off in two parts, the first exact."""
+    power = tf.floor(tf.maximum(x, _SMALLEST) * (1 / math.log(2)))
+    rest = (x - power * 0.693359375) + power * 2.12194440054690583e-4
+    result = _join(tf.exp(tf.clip_by_value(rest, -1, 1)), tf.cast(power, tf.int64) * 2**_BITS)
+    return tf.where(x <= _SMALLEST, _long(_ZERO), result)

@@ -1,0 +1,228 @@
+"""Beam search against brute force over all paths and against TensorFlow's op."""
+
+from itertools import groupby, product
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from ctc_tutorial.decoding import beam_search_decode
+
+TOY = np.log([[[0.4, 1.0, 0.6]] * 2])
+TOY[..., 1] = -np.inf
+
+
+def random_logits(*shape, scale=1.0):
+    return np.random.default_rng(shape).normal(0, scale, shape)
+
+
+def softmax(logits):
+    exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return exponentials / exponentials.sum(axis=-1, keepdims=True)
+
+
+def every_text(logits, blank):
+    """{text: (probability summed over its paths, its best path)} by brute force."""
+    frames, classes = logits.shape
+    probabilities = softmax(logits)
+    texts, best = {}, {}
+    for path in product(range(classes), repeat=frames):
+        p = np.prod(probabilities[np.arange(frames), path])
+        text = tuple(k for k, _ in groupby(path) if k != blank)
+        if p > 0:
+            texts[text] = texts.get(text, 0.0) + p
+            best[text] = max(best.get(text, (0.0, ())), (p, path))
+    return {text: (p, best[text][1]) for text, p in texts.items()}
+
+
+def check(hypotheses, ranking):
+    """The hypotheses are the head of a ranking of (score, log probability, text)."""
+    ranking = sorted(ranking, reverse=True)[: len(hypotheses)]
+    assert [tuple(h.ids) for h in hypotheses] == [text for _, _, text in ranking]
+    np.testing.assert_allclose([h.score for h in hypotheses], [r[0] for r in ranking])
+    np.testing.assert_allclose([h.log_probability for h in hypotheses], [r[1] for r in ranking])
+
+
+@pytest.mark.parametrize(
+    ("frames", "classes", "blank"), [(1, 3, -1), (5, 2, -1), (6, 3, -1), (6, 3, 0), (5, 4, 1)]
+)
+@pytest.mark.parametrize("zeros", [0, 3])
+def test_wide_beam_agrees_with_brute_force(frames, classes, blank, zeros):
+    logits = random_logits(1, frames, classes, scale=2.0)
+    logits.reshape(-1)[1 : 1 + 2 * zeros : 2] = -np.inf
+    texts = every_text(logits[0], blank % classes)
+    (hypotheses,) = beam_search_decode(logits, [frames], 1000, 1000, blank_index=blank)
+    assert len(hypotheses) == len(texts) > 1
+    check(hypotheses, [(np.log(p), np.log(p), text) for text, (p, _) in texts.items()])
+    for hypothesis in hypotheses:
+        path = np.array(texts[tuple(hypothesis.ids)][1])
+        starts = np.flatnonzero(np.diff(path, prepend=-1))
+        runs = [r for r in np.split(np.arange(frames), starts[1:]) if path[r[0]] != blank % classes]
+        peaks = [r[softmax(logits[0])[r, path[r]].argmax()] for r in runs]
+        np.testing.assert_array_equal(hypothesis.timesteps, peaks)
+        np.testing.assert_allclose(
+            hypothesis.confidence, softmax(logits[0])[peaks, path[np.array(peaks, int)]]
+        )
+
+
+def test_toy_worked_by_hand():
+    (hypotheses,) = beam_search_decode(TOY, [2], top_paths=25)
+    assert [h.ids.tolist() for h in hypotheses] == [[0], []]  # "b" is impossible
+    np.testing.assert_allclose([h.log_probability for h in hypotheses], np.log([0.64, 0.36]))
+    assert hypotheses[0].ids.dtype == hypotheses[0].timesteps.dtype == np.int32
+    np.testing.assert_allclose(hypotheses[0].confidence, [0.4])
+    assert hypotheses[1].confidence.shape == hypotheses[1].timesteps.shape == (0,)
+
+
+def textbook_search(log_probs, width, score_fn=lambda prefix, next_id: 0.0):
+    """Hannun et al. 2014, algorithm 1, with dictionaries: (score, log probability, text)."""
+    *_, blank = range(log_probs.shape[1])
+    beam = {(): [0.0, -np.inf, 0.0]}  # ends in a blank, ends in its last label, added score
+    for frame in log_probs:
+        grown = {}
+        for text, (in_blank, in_label, added) in beam.items():
+            total = np.logaddexp(in_blank, in_label)
+            arrivals = [(text, 0, total + frame[blank], added)]
+            for k in range(blank):
+                again = bool(text) and text[-1] == k
+                if again:
+                    arrivals.append((text, 1, in_label + frame[k], added))
+                before = in_blank if again else total
+                arrivals.append(((*text, k), 1, before + frame[k], added + score_fn(text, k)))
+            for arrival, end, p, score in arrivals:
+                entry = grown.setdefault(arrival, [-np.inf, -np.inf, score])
+                entry[end] = np.logaddexp(entry[end], p)
+        ranked = sorted(grown, key=lambda text: -np.logaddexp(*grown[text][:2]) - grown[text][2])
+        beam = {text: grown[text] for text in ranked[:width]}
+    return [
+        (np.logaddexp(b, e) + added, np.logaddexp(b, e), t) for t, (b, e, added) in beam.items()
+    ]
+
+
+@pytest.mark.parametrize("scale", [0.1, 1.0, 5.0])
+@pytest.mark.parametrize(("classes", "width"), [(6, 1), (3, 2), (6, 5), (20, 15)])
+def test_prunes_as_the_textbook_does(scale, classes, width):
+    logits = random_logits(1, 50, classes, scale=scale)
+    log_probs, bias = np.log(softmax(logits[0])), random_logits(classes, classes)
+    for hook in (None, lambda prefix, next_id: bias[len(prefix) % classes, next_id]):
+        (hypotheses,) = beam_search_decode(logits, [50], width, width, hook)
+        check(hypotheses, textbook_search(log_probs, width, *([hook] if hook else [])))
+
+
+def spiky_logits(batch, frames, classes):
+    """Like a trained model's: blanks, and a clear label now and then."""
+    rng = np.random.default_rng([batch, frames, classes])
+    logits = rng.normal(size=(batch, frames, classes))
+    labels = rng.integers(classes - 1, size=(batch, frames))
+    spoken = np.where(rng.random((batch, frames)) < 0.25, labels, classes - 1)
+    logits += 7 * np.eye(classes)[spoken]
+    return logits.astype(np.float32)
+
+
+@pytest.mark.parametrize(("classes", "width"), [(28, 25), (6, 4), (6, 1), (100, 10)])
+def test_agrees_with_tensorflow(classes, width):
+    # On flat logits TensorFlow's op may keep other prefixes: it does not grow one that leaves
+    # the beam in the same frame. So the logits are clear here.
+    logits, lengths = spiky_logits(3, 120, classes), np.array([120, 77, 1], np.int32)
+    (texts,), log_probabilities = tf.nn.ctc_beam_search_decoder(
+        logits.transpose(1, 0, 2), lengths, width
+    )
+    decoded = beam_search_decode(logits, lengths, width)
+    for row, (hypothesis,) in enumerate(decoded):
+        theirs = tf.sparse.to_dense(texts, default_value=-1).numpy()[row]
+        np.testing.assert_array_equal(hypothesis.ids, theirs[theirs >= 0])
+        theirs = float(log_probabilities[row, 0])
+        assert hypothesis.log_probability == pytest.approx(theirs, rel=1e-3, abs=1e-5)
+    assert decoded[0][0].ids.size > 10
+
+
+@pytest.mark.parametrize("width", [2, 50])
+def test_loss_confirms_the_log_probability(width):
+    logits = spiky_logits(1, 60, 12)
+    (hypotheses,) = beam_search_decode(logits, [60], width, width)
+    assert len({tuple(h.ids) for h in hypotheses}) == width
+    best = hypotheses[0]
+    loss = tf.nn.ctc_loss(best.ids[None], logits, [len(best.ids)], [60], False, None, -1)
+    lost = -float(loss[0]) - best.log_probability  # alignments that fell off the beam
+    assert -1e-4 < lost < (1e-2 if width == 50 else 1.0)
+
+
+def test_peaks_of_known_frames():
+    logits = np.zeros((1, 12, 4))
+    logits[0, :, 3] = 5.0
+    logits[0, [2, 3, 6, 9], [1, 1, 1, 0]] = [8.0, 9.0, 9.0, 12.0]
+    (best,) = beam_search_decode(logits, [12])[0]
+    assert best.ids.tolist() == [1, 1, 0]
+    assert best.timesteps.tolist() == [3, 6, 9]
+    np.testing.assert_allclose(best.confidence, softmax(logits[0])[[3, 6, 9], [1, 1, 0]])
+
+
+def test_length_zero_and_padding():
+    logits = random_logits(2, 6, 3)
+    expected = beam_search_decode(logits[:, :4], [4, 0], top_paths=3)
+    logits[0, 4:] = np.nan
+    empty, some = beam_search_decode(logits[::-1], [0, 4], top_paths=3)
+    assert [(h.ids.size, h.log_probability, h.score) for h in empty] == [(0, 0.0, 0.0)]
+    check(some, [(h.score, h.log_probability, tuple(h.ids)) for h in expected[0]])
+
+
+def test_language_model_changes_the_winner():
+    logits = random_logits(1, 6, 4)
+    bigrams = np.log(softmax(random_logits(4, 3, scale=4.0)))  # the fourth row starts a text
+    calls = []
+
+    def bigram(prefix, next_id):
+        calls.append((prefix, next_id))
+        return bigrams[prefix[-1] if prefix else 3, next_id]
+
+    ranking = []
+    for text, (p, _) in every_text(logits[0], 3).items():
+        added = sum(bigrams[pair] for pair in zip((3, *text[:-1]), text, strict=bool(text)))
+        ranking.append((np.log(p) + added, np.log(p), text))
+    (hypotheses,) = beam_search_decode(logits, [6], 3000, 20, bigram)
+    check(hypotheses, ranking)
+    assert max(ranking)[2] != max(ranking, key=lambda r: r[1])[2]
+    assert len(calls) == len(set(calls))
+    assert {c for _, c in calls} == {0, 1, 2} and ((0, 1), 0) in calls
+
+
+def test_lexicon_allows_its_words_only():
+    letters, words = "abc ", ["cab", "ab", "b"]
+    logits = random_logits(1, 7, 5, scale=3.0)
+    logits[0, 3, 3] += 8.0  # a space in the middle
+
+    def lexicon(prefix, next_id):
+        *done, word = "".join(letters[k] for k in (*prefix, next_id)).split(" ")
+        allowed = all(w in words for w in done) and any(w.startswith(word) for w in words)
+        return 0.0 if allowed else -np.inf
+
+    def possible(text):
+        return all(lexicon(text[:i], k) == 0 for i, k in enumerate(text))
+
+    texts = every_text(logits[0], 4)
+    ranking = [(np.log(p), np.log(p), text) for text, (p, _) in texts.items()]
+    allowed = [r for r in ranking if possible(r[2])]
+    assert max(ranking)[2] != max(allowed)[2]
+    (hypotheses,) = beam_search_decode(logits, [7], 3000, 3000, lexicon)
+    assert len(hypotheses) == len(allowed)
+    check(hypotheses, allowed)
+    (best,) = beam_search_decode(logits, [7], 25, 1, lexicon)[0]
+    assert tuple(best.ids) == max(allowed)[2]
+
+
+@pytest.mark.parametrize(
+    ("logits", "options", "message"),
+    [
+        (TOY, {"top_paths": 26}, r"top_paths 26 must lie in 1\.\.25"),
+        (TOY, {"top_paths": 0}, "top_paths 0"),
+        (TOY, {"beam_width": 0}, "top_paths 1"),
+        (np.full((1, 2, 3), np.inf), {}, "Utterance 0: frame 0 holds .inf"),
+        (np.full((1, 2, 3), -np.inf), {}, "Utterance 0: frame 0 holds .inf or nothing above"),
+        (TOY, {"score_fn": lambda prefix, k: np.nan}, r"NaN or \+inf after the prefix \(\)"),
+        (TOY, {"score_fn": lambda prefix, k: np.inf}, r"NaN or \+inf"),
+        (TOY, {"score_fn": lambda prefix, k: -np.inf, "blank_index": 1}, "no text is possible"),
+    ],
+)
+def test_bad_input_is_named(logits, options, message):
+    with pytest.raises(ValueError, match=message):
+        beam_search_decode(logits, [2], **options)
