@@ -92,9 +92,6 @@ class CTCLossLayer(keras.layers.Layer):
         self.ler.update_state(rates, counted)
         return logits
 
-    def compute_output_shape(self, logits_shape: tuple, *_, **__) -> tuple:
-        return logits_shape
-
     def get_config(self) -> dict:
         loss_fn = keras.saving.serialize_keras_object(self.given_loss_fn)
         return {**super().get_config(), "infeasible": self.infeasible, "loss_fn": loss_fn}
