@@ -88,6 +88,9 @@ class CTCLossLayer(keras.layers.Layer):
         counted = tf.cast(feasible, tf.float32)
         total = tf.reduce_sum(losses * counted)
         self.add_loss(tf.math.divide_no_nan(total, tf.reduce_sum(counted)))
+        # XLA compiles anew for every shape: a few shapes for all batches, as in ctc_loss.
+        scored = tf.pad(scored, [[0, 0], [0, -tf.shape(scored)[1] % 64], [0, 0]])
+        dense = tf.pad(dense, [[0, 0], [0, -tf.shape(dense)[1] % 16]])
         rates = _label_error_rates(scored, dense, logit_length, label_length)
         self.ler.update_state(rates, counted)
         return logits
