@@ -1,6 +1,9 @@
-"""Sequences of different lengths to tensors. Taught in notebook 03_sparse_inputs."""
+"""Sequences of different lengths to tensors. Taught in notebooks 03_sparse_inputs and, for
+`bucketed_dataset`, 07_reading_what_it_never_saw."""
 
-from collections.abc import Sequence
+import itertools
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -77,18 +80,127 @@ def check_feasible(
     if len(labels) != len(logit_lengths):
         raise ValueError(f"got {len(labels)} label sequences but {len(logit_lengths)} lengths")
     for index, (ids, frames) in enumerate(zip(labels, logit_lengths, strict=True)):
-        ids = np.asarray(ids).reshape(-1)
-        if ids.size == 0:
-            raise ValueError(f"utterance {index} has no labels: it needs at least one")
-        wrong = np.flatnonzero((ids < 0) | (ids >= num_classes - 1))
-        if wrong.size:
-            raise ValueError(
-                f"utterance {index} has label id {ids[wrong[0]]} at position {wrong[0]}: ids must "
-                f"be 0 to {num_classes - 2} (the last of {num_classes} classes is the blank)"
-            )
-        repeats = int(np.sum(ids[1:] == ids[:-1]))
-        if frames < ids.size + repeats:
-            raise ValueError(
-                f"utterance {index} has {frames} logit frames but needs at least "
-                f"{ids.size + repeats}: {ids.size} labels + {repeats} adjacent repeats"
-            )
+        if problem := _problem(np.asarray(ids).reshape(-1), frames, num_classes):
+            raise ValueError(f"utterance {index} {problem}")
+
+
+def _problem(ids: np.ndarray, frames: int, num_classes: int) -> str | None:
+    """What keeps CTC from aligning `ids` [L] with so many logit frames, if anything does."""
+    wrong = np.flatnonzero((ids < 0) | (ids >= num_classes - 1))
+    repeats = int(np.sum(ids[1:] == ids[:-1]))
+    if ids.size == 0:
+        return "has no labels: it needs at least one"
+    if wrong.size:
+        return (
+            f"has label id {ids[wrong[0]]} at position {wrong[0]}: ids must "
+            f"be 0 to {num_classes - 2} (the last of {num_classes} classes is the blank)"
+        )
+    if frames < ids.size + repeats:
+        return (
+            f"has {frames} logit frames but needs at least "
+            f"{ids.size + repeats}: {ids.size} labels + {repeats} adjacent repeats"
+        )
+    return None
+
+
+def bucketed_dataset(
+    features: Sequence[np.ndarray] | Callable[[], Iterable[tuple]],
+    labels: Sequence[Sequence[int]] | None,
+    batch_size: int,
+    num_classes: int,
+    *,
+    shuffle: bool = True,
+    seed: int = 0,
+    first_epoch: int = 0,
+    logit_length: Callable[[int], int] = lambda frames: frames,
+    infeasible: str = "raise",
+    dense_labels: bool = False,
+) -> tf.data.Dataset:
+    """Shuffled batches of utterances of similar length, as `fit` and `CTCLossLayer` take them.
+
+    Args:
+        features: arrays [T_i, F], shuffled as a whole; or a function that starts a stream of
+            (features, ids) pairs, of which 64 batches at a time are held and shuffled.
+        labels: class ids [L_i] of each array; None for a stream.
+        batch_size: utterances per batch; the last of all can have fewer.
+        num_classes: the blank (last class) included.
+        shuffle: False keeps the order, and so does not bucket.
+        seed, first_epoch: pass n over the dataset depends on `seed` and `first_epoch + n` alone;
+            a run that is resumed at epoch 7 asks for first_epoch=7.
+        logit_length: the encoder's rule from frames to logit frames, for `infeasible`.
+        infeasible: utterances that `check_feasible` refuses are refused too ("raise"), or left
+            out with a warning that names them ("drop").
+        dense_labels: for tf.distribute: labels zero padded [B, L], their lengths as
+            `label_length` int32 [B], and a smaller last batch is left out.
+
+    Returns:
+        A dataset of 1-tuples of a dict: `features` float32 [B, T, F], `feature_length` int32 [B],
+        `labels` int32 SparseTensor [B, L].
+
+    Raises:
+        ValueError: nothing to batch, or see `infeasible`; from a stream it comes while it is read,
+            as a tf.errors.InvalidArgumentError that holds the message.
+    """
+    if infeasible not in ("raise", "drop"):
+        raise ValueError(f'infeasible must be "raise" or "drop", not {infeasible!r}')
+    rule = (num_classes, logit_length, infeasible)
+    if not callable(features):
+        pairs = list(_feasible(zip(features, labels, strict=True), *rule))
+    if not (first := next(iter(features() if callable(features) else pairs), None)):
+        raise ValueError("expected at least one utterance that can be aligned")
+    epochs = itertools.count(first_epoch)
+
+    def batches() -> Iterator[tuple[np.ndarray, ...]]:
+        rng = np.random.default_rng((seed, next(epochs)))
+        if callable(features):
+            items = _feasible(features(), *rule)
+        else:
+            items = (pairs[i] for i in (rng.permutation if shuffle else range)(len(pairs)))
+        while window := list(itertools.islice(items, 64 * batch_size)):
+            for batch in _cut(window, batch_size, rng if shuffle else None):
+                if len(batch) == batch_size or not dense_labels:
+                    inputs, ids = zip(*batch, strict=True)
+                    ids, label_length = pad_features([i[:, None] for i in ids])
+                    yield *pad_features(inputs), ids[:, :, 0].astype(np.int32), label_length
+
+    size = batch_size if dense_labels else None
+    length, ids = tf.TensorSpec((size,), tf.int32), tf.TensorSpec((size, None), tf.int32)
+    inputs = tf.TensorSpec((size, None, *np.shape(first[0])[1:]), tf.float32)
+    signature = (inputs, length, ids, length)
+    dataset = tf.data.Dataset.from_generator(batches, output_signature=signature)
+    if not callable(features):
+        count = len(pairs) // batch_size if dense_labels else -(-len(pairs) // batch_size)
+        dataset = dataset.apply(tf.data.experimental.assert_cardinality(count))
+    return dataset.map(lambda *arrays: _by_name(*arrays, dense_labels)).prefetch(2)
+
+
+def _feasible(pairs, num_classes, logit_length, infeasible):
+    """The (features, ids) pairs that CTC can align; the others are refused or left out."""
+    for index, (features, ids) in enumerate(pairs):
+        ids = np.asarray(ids, dtype=np.int32).reshape(-1)
+        problem = _problem(ids, int(logit_length(len(features))), num_classes)
+        if problem is None:
+            yield features, ids
+        elif infeasible == "raise":
+            raise ValueError(f"utterance {index} {problem}")
+        else:
+            warnings.warn(f"left out: utterance {index} {problem}", stacklevel=2)
+
+
+def _cut(window, batch_size, rng):
+    """The window in batches: as it stands without `rng`, else by length and in random order."""
+    if rng is not None:
+        # Lengths are blurred by up to 5 %: else the same utterances meet in every epoch.
+        lengths = [len(features) for features, _ in window] * rng.uniform(1, 1.05, len(window))
+        window = [window[i] for i in np.argsort(lengths)]
+    batches = [window[i : i + batch_size] for i in range(0, len(window), batch_size)]
+    if rng is not None:
+        rng.shuffle(batches)
+    return batches
+
+
+def _by_name(features, feature_length, labels, label_length, dense_labels):
+    batch = {"features": features, "feature_length": feature_length, "labels": labels}
+    if dense_labels:
+        return ({**batch, "label_length": label_length},)
+    return ({**batch, "labels": tf.RaggedTensor.from_tensor(labels, label_length).to_sparse()},)
