@@ -122,7 +122,7 @@ def bucketed_dataset(
         features: arrays [T_i, F], shuffled as a whole; or a function that starts a stream of
             (features, ids) pairs, of which 64 batches at a time are held and shuffled.
         labels: class ids [L_i] of each array; None for a stream.
-        batch_size: utterances per batch; the last of all can have fewer.
+        batch_size: utterances per batch; one batch of a pass can have fewer.
         num_classes: the blank (last class) included.
         shuffle: False keeps the order, and so does not bucket.
         seed, first_epoch: pass n over the dataset depends on `seed` and `first_epoch + n` alone;
@@ -131,45 +131,50 @@ def bucketed_dataset(
         infeasible: utterances that `check_feasible` refuses are refused too ("raise"), or left
             out with a warning that names them ("drop").
         dense_labels: for tf.distribute: labels zero padded [B, L], their lengths as
-            `label_length` int32 [B], and a smaller last batch is left out.
+            `label_length` int32 [B], and no smaller batch: each pass leaves out a random few
+            utterances (without shuffling or from a stream, the last few).
 
     Returns:
         A dataset of 1-tuples of a dict: `features` float32 [B, T, F], `feature_length` int32 [B],
-        `labels` int32 SparseTensor [B, L].
+        `labels` int32 SparseTensor [B, L]. With it, Keras wants fit(..., shuffle=False).
 
     Raises:
-        ValueError: nothing to batch, or see `infeasible`; from a stream it comes while it is read,
-            as a tf.errors.InvalidArgumentError that holds the message.
+        ValueError: nothing to batch, labels beside a stream, or see `infeasible`, which from a
+            stream comes while it is read, as a tf.errors.InvalidArgumentError with the message.
     """
     if infeasible not in ("raise", "drop"):
         raise ValueError(f'infeasible must be "raise" or "drop", not {infeasible!r}')
+    streamed = callable(features)
+    if streamed != (labels is None):
+        raise ValueError("labels belong to arrays; a stream yields its own, so labels is None then")
     rule = (num_classes, logit_length, infeasible)
-    if not callable(features):
-        pairs = list(_feasible(zip(features, labels, strict=True), *rule))
-    if not (first := next(iter(features() if callable(features) else pairs), None)):
-        raise ValueError("expected at least one utterance that can be aligned")
+    pairs = [] if streamed else list(_feasible(zip(features, labels, strict=True), *rule))
+    first = next(iter(features() if streamed else pairs), None)
+    count = len(pairs) // batch_size if dense_labels else -(-len(pairs) // batch_size)
+    if first is None or not (streamed or count):
+        raise ValueError("expected at least one utterance (one batch, if dense) CTC can align")
     epochs = itertools.count(first_epoch)
 
     def batches() -> Iterator[tuple[np.ndarray, ...]]:
         rng = np.random.default_rng((seed, next(epochs)))
-        if callable(features):
+        if streamed:
             items = _feasible(features(), *rule)
         else:
             items = (pairs[i] for i in (rng.permutation if shuffle else range)(len(pairs)))
         while window := list(itertools.islice(items, 64 * batch_size)):
+            if dense_labels:  # before sorting: else always the longest utterances were left out
+                window = window[: len(window) // batch_size * batch_size]
             for batch in _cut(window, batch_size, rng if shuffle else None):
-                if len(batch) == batch_size or not dense_labels:
-                    inputs, ids = zip(*batch, strict=True)
-                    ids, label_length = pad_features([i[:, None] for i in ids])
-                    yield *pad_features(inputs), ids[:, :, 0].astype(np.int32), label_length
+                inputs, ids = zip(*batch, strict=True)
+                label_length = np.array([len(i) for i in ids], np.int32)
+                yield *pad_features(inputs), np.concatenate(ids), label_length
 
     size = batch_size if dense_labels else None
-    length, ids = tf.TensorSpec((size,), tf.int32), tf.TensorSpec((size, None), tf.int32)
+    length, ids = tf.TensorSpec((size,), tf.int32), tf.TensorSpec((None,), tf.int32)
     inputs = tf.TensorSpec((size, None, *np.shape(first[0])[1:]), tf.float32)
     signature = (inputs, length, ids, length)
     dataset = tf.data.Dataset.from_generator(batches, output_signature=signature)
-    if not callable(features):
-        count = len(pairs) // batch_size if dense_labels else -(-len(pairs) // batch_size)
+    if not streamed:
         dataset = dataset.apply(tf.data.experimental.assert_cardinality(count))
     return dataset.map(lambda *arrays: _by_name(*arrays, dense_labels)).prefetch(2)
 
@@ -199,8 +204,10 @@ def _cut(window, batch_size, rng):
     return batches
 
 
-def _by_name(features, feature_length, labels, label_length, dense_labels):
-    batch = {"features": features, "feature_length": feature_length, "labels": labels}
+def _by_name(features, feature_length, ids, label_length, dense_labels):
+    """The batch as a 1-tuple of a dict, from the ids [sum of label_length] of all its rows."""
+    labels = tf.RaggedTensor.from_row_lengths(ids, label_length)
+    batch = {"features": features, "feature_length": feature_length}
     if dense_labels:
-        return ({**batch, "label_length": label_length},)
-    return ({**batch, "labels": tf.RaggedTensor.from_tensor(labels, label_length).to_sparse()},)
+        return ({**batch, "labels": labels.to_tensor(), "label_length": label_length},)
+    return ({**batch, "labels": labels.to_sparse()},)

@@ -100,6 +100,15 @@ def test_dense_labels_for_distribution():
             assert not row[length:].any()
 
 
+def test_a_full_last_batch_costs_other_utterances_every_pass_not_the_longest():
+    features, labels = utterances(43)
+    dataset = bucketed_dataset(features, labels, 8, CLASSES, dense_labels=True)
+    missing = [set(range(43)) - set(itertools.chain(*numbers(dataset))) for _ in range(4)]
+    assert [len(m) for m in missing] == [3] * 4 and len(set.union(*missing)) > 6
+    with pytest.raises(ValueError, match="one batch"):
+        bucketed_dataset(features[:7], labels[:7], 8, CLASSES, dense_labels=True)
+
+
 BAD = [
     ([], "has no labels"),
     ([1, 5], "label id 5 at position 1"),
@@ -149,6 +158,8 @@ def test_bad_arguments():
         bucketed_dataset([], [], 2, CLASSES)
     with pytest.raises(ValueError, match=r"shorter|longer"):
         bucketed_dataset(features, labels[:3], 2, CLASSES)
+    with pytest.raises(ValueError, match="labels is None"):
+        bucketed_dataset(stream(features, labels), labels, 2, CLASSES)
     with pytest.raises(ValueError, match="infeasible"):
         bucketed_dataset(features, labels, 2, CLASSES, infeasible="ignore")
 
