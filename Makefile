@@ -1,12 +1,11 @@
 # make run · make test · make lab · make bench - each sets itself up; on Windows see the README.
 PYTHON ?= python3
 BIN := .venv/bin
-MODEL_ARGS ?= --plot ctc.png
 
-.PHONY: run test lab badges notebooks clean
+.PHONY: run test lab bench badges notebooks clean
 
 run: .venv/.reader
-	$(BIN)/python -m ctc_tutorial $(MODEL_ARGS)
+	$(BIN)/python -m ctc_tutorial --plot ctc.png
 
 test: .venv/.tests
 	$(BIN)/ruff check .
@@ -17,6 +16,10 @@ test: .venv/.tests
 lab: .venv/.reader
 	$(BIN)/jupyter lab notebooks
 
+# The CTC loss against TensorFlow, Keras, PyTorch and optax; writes benchmarks/RESULTS.md.
+bench: .venv-bench/.installed
+	.venv-bench/bin/python benchmarks/ctc_loss.py
+
 # Executes the notebooks (all, or NB=notebooks/00_start_here.ipynb) and writes their outputs.
 notebooks: .venv/.tests
 	$(BIN)/python scripts/execute_notebooks.py $(NB)
@@ -26,7 +29,7 @@ badges: .venv/.tests
 	$(BIN)/python scripts/stamp_badges.py $(REPO)
 
 clean:
-	rm -rf .venv
+	rm -rf .venv .venv-bench
 
 .venv/.reader: requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(not (3, 10) <= v <= (3, 13) and \
@@ -34,6 +37,12 @@ clean:
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet -r requirements.txt
+	@touch $@
+
+.venv-bench/.installed: benchmarks/requirements.txt .venv/.reader
+	@test -x .venv-bench/bin/python || $(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/python -m pip install --quiet --upgrade pip
+	.venv-bench/bin/python -m pip install --quiet -r requirements.txt -r benchmarks/requirements.txt
 	@touch $@
 
 .venv/.tests: tests/requirements.txt .venv/.reader

@@ -30,9 +30,11 @@ _HOME = {
     "greedy_decode": "decoding",
     "label_error_rate": "decoding",
     "word_error_rate": "decoding",
+    "plot_alignment": "plots",
     "plot_emissions": "plots",
     "plot_features": "plots",
     "plot_history": "plots",
+    "plot_lattice": "plots",
     "plot_utterance": "plots",
 }
 __all__ = sorted(_HOME)

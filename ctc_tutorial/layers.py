@@ -37,7 +37,7 @@ class CTCLossLayer(keras.layers.Layer):
         self.given_loss_fn = loss_fn
         self.loss_fn = loss_fn or _default_loss()
         self.supports_masking = True
-        self.supports_jit = False  # XLA takes no sparse labels; with dense ones, ask for it
+        self.supports_jit = self.loss_fn is not sparse_op_loss  # that has no XLA kernel
         self.ler = keras.metrics.Mean(name="ler")
         if infeasible == "skip":
             self.skipped = keras.metrics.Sum(name="skipped")
@@ -66,6 +66,8 @@ class CTCLossLayer(keras.layers.Layer):
                 with an id that is the blank or no class, a logit_length beyond T, or fewer frames
                 than labels + adjacent repeats; always, sparse labels with gaps.
         """
+        if isinstance(labels, tf.SparseTensor | tf.RaggedTensor):
+            self.supports_jit = False  # only dense labels can go into XLA
         dense, label_length = _dense_labels(labels, label_length)
         logit_length = tf.cast(tf.reshape(logit_length, [-1]), tf.int32)
         feasible, message = _check(logits, dense, logit_length, label_length)
@@ -86,12 +88,12 @@ class CTCLossLayer(keras.layers.Layer):
         counted = tf.cast(feasible, tf.float32)
         total = tf.reduce_sum(losses * counted)
         self.add_loss(tf.math.divide_no_nan(total, tf.reduce_sum(counted)))
+        # XLA compiles anew for every shape: a few shapes for all batches, as in ctc_loss.
+        scored = tf.pad(scored, [[0, 0], [0, -tf.shape(scored)[1] % 64], [0, 0]])
+        dense = tf.pad(dense, [[0, 0], [0, -tf.shape(dense)[1] % 16]])
         rates = _label_error_rates(scored, dense, logit_length, label_length)
         self.ler.update_state(rates, counted)
         return logits
-
-    def compute_output_shape(self, logits_shape: tuple, *_, **__) -> tuple:
-        return logits_shape
 
     def get_config(self) -> dict:
         loss_fn = keras.saving.serialize_keras_object(self.given_loss_fn)
@@ -192,13 +194,17 @@ def _label_error_rates(logits, labels, logit_length, label_length):
         replaced = shift(previous) + tf.cast(letter != truth, tf.int32)
         now = tf.minimum(tf.minimum(last, shift(last)) + 1, replaced)
         now = tf.where((rows <= 0) | (columns == 0), diagonal, now)  # against nothing
-        now = tf.ensure_shape(now, last.shape)  # where has lost it
+        now = tf.ensure_shape(now, [None, None])
         here = tf.gather(now, label_length, batch_dims=1)
         return diagonal + 1, last, now, tf.where(diagonal == count + label_length, here, result)
 
     start = tf.zeros([batch, width], tf.int32)
     end = tf.reduce_max(count + label_length)
+    table = tf.TensorShape([None, None])  # a step may lose what is known of the shapes
     *_, distance = tf.while_loop(
-        lambda diagonal, *_: diagonal <= end, step, (0, start, start, tf.zeros_like(count))
+        lambda diagonal, *_: diagonal <= end,
+        step,
+        (0, start, start, tf.zeros_like(count)),
+        (tf.TensorShape([]), table, table, table[:1]),
     )
     return tf.cast(distance, tf.float32) / tf.cast(label_length, tf.float32)

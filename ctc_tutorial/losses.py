@@ -169,8 +169,10 @@ def _forward_backward(emissions, blanks, labels, label_length, last):
         )
         return t + 1, blank, label, alphas
 
+    # A step may lose what is known of the batch size.
+    shapes = tf.TensorShape([]), *[tf.TensorShape([None, None])] * 2, tf.TensorShape(None)
     loop = 0, *start(tf.zeros_like(label_length)), array(frames + 1, tf.int64)
-    _, blank, label, alphas = tf.while_loop(lambda t, *_: t < last, forward, loop)
+    _, blank, label, alphas = tf.while_loop(lambda t, *_: t < last, forward, loop, shapes)
     alphas = alphas.write(last, label).stack()  # frame t is at t + 1
     at = tf.clip_by_value(label_length, 0, width - 1)
     before = tf.gather(tf.pad(label, [[0, 0], [1, 0]], constant_values=_ZERO), at, batch_dims=1)
@@ -185,7 +187,7 @@ def _forward_backward(emissions, blanks, labels, label_length, last):
         return t - 1, blank, label, posteriors.write(t, posterior)
 
     loop = last - 1, *start(label_length - 1), array(frames, tf.float32)
-    *_, posteriors = tf.while_loop(lambda t, *_: t >= 0, backward, loop)
+    *_, posteriors = tf.while_loop(lambda t, *_: t >= 0, backward, loop, shapes)
     return total, tf.transpose(posteriors.stack(), [1, 0, 2])
 
 

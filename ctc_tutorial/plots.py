@@ -1,4 +1,4 @@
-"""Pictures of features, emissions and training. Taught in notebook 00_start_here.
+"""Pictures of features, emissions, training and lattices. Taught in notebook 00_start_here.
 
 Every function draws into the axes it is given, or into a new figure, and returns them.
 Colours are those of Okabe and Ito (2008), which colour-blind readers can tell apart.
@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#999999"
@@ -66,6 +67,85 @@ def plot_emissions(
     return ax
 
 
+def plot_lattice(values: np.ndarray, text: str, ax: Axes | None = None) -> Axes:
+    """The lattice of a text: frames to the right, states downwards, a line for each allowed move.
+
+    Area and colour of a node show its value; a small grey dot is a state that no whole path
+    passes at that frame. Readable up to about 12 frames and 11 states. Taught in notebook
+    05_ctc_by_hand.
+
+    Args:
+        values: [T, S] posteriors, or other numbers from 0 to 1; S is 2 * len(text) + 1.
+        text: the labels; blanks (-) are drawn before, between and after them.
+        ax: where to draw; by default a new figure.
+
+    Raises:
+        ValueError: another number of states than the text has, or values outside 0 to 1.
+
+    Source: the lattice is figure 3 of Graves et al. 2006, "Connectionist Temporal Classification".
+    """
+    values, names = np.asarray(values), ["-"] * (2 * len(text) + 1)
+    names[1::2] = [_shown(character) for character in text]
+    if values.ndim != 2 or values.shape[1] != len(names):
+        raise ValueError(f"expected values [T, {len(names)}] for {text!r}; got {values.shape}")
+    if not (values >= 0).all() or (values > 1 + 1e-6).any():
+        raise ValueError("values must lie between 0 and 1: pass posteriors, not logarithms")
+    ax = ax or _new_axes(0.45 * len(names) + 0.8)
+    passed, moves = _paths(len(values), names)
+    ax.add_collection(LineCollection(moves, colors=GREY, linewidths=0.8, zorder=1))
+    ax.scatter(*np.nonzero(~passed), s=4, color=GREY)
+    style = {"cmap": "Blues", "vmin": 0, "vmax": 1, "edgecolors": "black", "linewidths": 0.8}
+    shown = values[passed]
+    nodes = ax.scatter(*np.nonzero(passed), s=20 + 280 * shown, c=shown, zorder=2, **style)
+    ax.figure.colorbar(nodes, ax=ax, label="probability", pad=0.01)
+    ax.set(xlabel="frame", ylabel="state", title="Lattice", xticks=range(len(values)))
+    ax.set_yticks(range(len(names)), names, family="monospace")
+    ax.set(xlim=(-0.5, len(values) - 0.5), ylim=(len(names) - 0.4, -0.6))
+    return ax
+
+
+def plot_alignment(
+    samples: np.ndarray,
+    sample_rate: int,
+    letters: Sequence[tuple[str, float, float]],
+    words: Sequence[tuple[str, float, float]],
+    ax: Axes | None = None,
+) -> Axes:
+    """The waveform; over it each word's stretch, below it each letter's. Taught in notebook 06.
+
+    Neighbours differ in colour. A letter's name stands below its bar, in one of three rows.
+
+    Args:
+        samples: [N], mono; drawn relative to the loudest sample.
+        sample_rate: in Hz.
+        letters: (character, start, end) of each letter, in seconds.
+        words: (word, start, end) of each word, in seconds.
+        ax: where to draw; by default a new figure.
+
+    Raises:
+        ValueError: a stretch that ends before it starts, or that is not within the recording.
+    """
+    seconds = len(samples) / sample_rate
+    for name, start, end in (*letters, *words):
+        if not 0 <= start <= end <= seconds:
+            raise ValueError(
+                f"{name!r} lies at {start} to {end} s of a recording of {seconds} s: pass "
+                "seconds (frames times the frame step), start before end"
+            )
+    ax = ax or _new_axes(3.2)
+    loudest = np.abs(samples).max() or 1
+    ax.plot(np.arange(len(samples)) / sample_rate, samples / loudest, color=GREY, linewidth=0.4)
+    _bars(ax, words, bottom=-1, height=2, alpha=0.25)
+    _bars(ax, letters, bottom=-1.3, height=0.2)
+    for word, start, end in words:
+        ax.text((start + end) / 2, 1.1, word, ha="center")
+    for k, (character, start, end) in enumerate(letters):
+        height = -1.6 - 0.28 * (k % 3)
+        ax.text((start + end) / 2, height, _shown(character), ha="center", family="monospace")
+    ax.set(xlabel="time (s)", title="Alignment", xlim=(0, seconds), ylim=(-2.3, 1.5), yticks=())
+    return ax
+
+
 def plot_history(history: Mapping[str, Sequence[float]], ax: Axes | None = None) -> Axes:
     """Loss (left axis, logarithmic) and error rates (right axis) of `fit(...).history`."""
     ax = ax or _new_axes(3)
@@ -108,6 +188,13 @@ def _new_axes(height: float) -> Axes:
     return plt.subplots(figsize=(12, height), layout="constrained")[1]
 
 
+def _bars(ax: Axes, spans: Sequence[tuple[str, float, float]], **style) -> None:
+    starts = [start for _, start, _ in spans]
+    widths = [end - start for _, start, end in spans]
+    colours = [(BLUE, ORANGE)[k % 2] for k in range(len(spans))]
+    ax.bar(starts, width=widths, align="edge", color=colours, **style)
+
+
 def _softmax(logits: np.ndarray) -> np.ndarray:
     exponentials = np.exp(logits - np.max(logits, axis=-1, keepdims=True))
     return exponentials / exponentials.sum(axis=-1, keepdims=True)
@@ -118,6 +205,22 @@ def _decoded(logits: np.ndarray) -> list[tuple[int, int]]:
     best = np.argmax(logits, axis=-1)
     starts = np.flatnonzero(np.diff(best, prepend=-1))
     return [(int(best[t]), int(t)) for t in starts if best[t] != np.shape(logits)[1] - 1]
+
+
+def _paths(frames: int, names: Sequence[str]) -> tuple[np.ndarray, list]:
+    """Which of [T, S] nodes whole paths can pass, and all moves ((t, s), (t + 1, e)) of theirs."""
+    size = len(names)
+    allowed = np.eye(size, dtype=bool) | np.eye(size, k=1, dtype=bool)
+    for s in range(3, size, 2):  # a blank may be left out between two different labels
+        allowed[s - 2, s] = names[s] != names[s - 2]
+    reached, ending = np.zeros((2, frames, size), dtype=bool)
+    reached[0, :2] = ending[-1, -2:] = True
+    for t in range(1, frames):
+        reached[t] = reached[t - 1] @ allowed
+        ending[-1 - t] = allowed @ ending[-t]
+    starts = ((t, s, after) for t in range(frames - 1) for s, after in np.argwhere(allowed))
+    moves = [((t, s), (t + 1, e)) for t, s, e in starts if reached[t, s] and ending[t + 1, e]]
+    return reached & ending, moves
 
 
 def _shown(character: str) -> str:

@@ -241,7 +241,9 @@ def test_inside_functions_with_known_and_unknown_shapes(jit):
     batch = random_batch()
     shapes = [(None, None, 7), (None, None), (None,), (None,)]
     signature = [tf.TensorSpec(s, np.asarray(x).dtype) for s, x in zip(shapes, batch, strict=True)]
-    for options in ({}, {"input_signature": signature}):
+    shapes[:2] = (3, 60, 7), (3, None)
+    partly = [tf.TensorSpec(s, x.dtype) for s, x in zip(shapes, signature, strict=True)]
+    for options in ({}, {"input_signature": signature}, {"input_signature": partly}):
         fn = tf.function(ctc_loss, jit_compile=jit, **options)
         assert_matches_float64(batch, loss_and_gradient(*batch, fn=fn))
 

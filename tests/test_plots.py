@@ -1,5 +1,7 @@
 """What the pictures show, read back from the artists that were drawn."""
 
+import itertools
+
 import matplotlib
 
 matplotlib.use("agg")
@@ -8,7 +10,14 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from ctc_tutorial.plots import plot_emissions, plot_features, plot_history, plot_utterance
+from ctc_tutorial.plots import (
+    plot_alignment,
+    plot_emissions,
+    plot_features,
+    plot_history,
+    plot_lattice,
+    plot_utterance,
+)
 
 PATH = [3, 0, 0, 3, 0, 2, 2, 3]  # characters "ab ", blank 3: reads "aa "
 LOGITS = 5.0 * np.eye(4)[PATH]
@@ -69,8 +78,101 @@ def test_utterance_shares_one_time_axis():
     assert len(top.lines) == 1 + 3 and len(bottom.texts) == 3
 
 
+def state_paths(text, frames):
+    """Every symbol path that reads the text, as lattice states: a walk, not a recursion."""
+    for path in itertools.product({*text, "-"}, repeat=frames):
+        if "".join(c for c, _ in itertools.groupby(path) if c != "-") != text:
+            continue
+        states = [0 if path[0] == "-" else 1]
+        for before, now in itertools.pairwise(path):
+            steps = 0 if now == before else 1 if "-" in (before, now) else 2
+            states.append(states[-1] + steps)
+        yield states
+
+
+@pytest.mark.parametrize(("text", "frames"), [("abb", 5), ("aba", 6), ("a", 1), ("", 3)])
+def test_lattice_draws_the_nodes_and_moves_of_all_paths(text, frames):
+    paths = [list(enumerate(states)) for states in state_paths(text, frames)]
+    moves = {move for path in paths for move in itertools.pairwise(path)}
+    nodes = {node for path in paths for node in path}
+    values = np.random.default_rng(0).uniform(size=(frames, 2 * len(text) + 1))
+
+    ax = plot_lattice(values, text)
+    lines, dots, circles = ax.collections
+    drawn = [tuple((int(t), int(s)) for t, s in line) for line in lines.get_segments()]
+    assert len(drawn) == len(moves) and set(drawn) == moves
+    order = circles.get_offsets().astype(int)
+    assert {(t, s) for t, s in order} == nodes and len(order) == len(nodes)
+    assert len(dots.get_offsets()) == values.size - len(nodes)
+    shown = values[order[:, 0], order[:, 1]]
+    np.testing.assert_array_equal(circles.get_array(), shown)
+    assert list(np.argsort(circles.get_sizes())) == list(np.argsort(shown))
+
+
+def test_lattice_names_its_states_from_the_top():
+    _, ax = plt.subplots()
+    assert plot_lattice(np.zeros((4, 5)), "a ", ax=ax) is ax
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["-", "a", "-", "␣", "-"]
+    assert ax.yaxis_inverted()
+
+
+def test_lattice_of_too_few_frames_has_no_moves():
+    lines, dots, circles = plot_lattice(np.zeros((2, 5)), "aa").collections
+    assert len(lines.get_segments()) == len(circles.get_offsets()) == 0
+    assert len(dots.get_offsets()) == 10
+
+
+@pytest.mark.parametrize(
+    ("values", "match"),
+    [
+        (np.zeros((4, 4)), r"expected values \[T, 5\] for 'ab'; got \(4, 4\)"),
+        (np.zeros(5), "expected values"),
+        (np.full((4, 5), -0.1), "not logarithms"),
+        (np.full((4, 5), 1.1), "between 0 and 1"),
+        (np.full((4, 5), np.nan), "between 0 and 1"),
+    ],
+)
+def test_lattice_of_other_values(values, match):
+    with pytest.raises(ValueError, match=match):
+        plot_lattice(values, "ab")
+
+
+def test_alignment_draws_every_stretch_with_its_name():
+    samples = np.random.default_rng(0).normal(size=8000)
+    letters = [("a", 0.1, 0.2), (" ", 0.2, 0.25), ("b", 0.6, 0.61)]
+    words = [("a", 0.1, 0.2), ("b", 0.6, 0.61)]
+    ax = plot_alignment(samples, 8000, letters, words)
+    drawn = [[(bar.get_x(), bar.get_x() + bar.get_width()) for bar in c] for c in ax.containers]
+    for bars, spans in zip(drawn, (words, letters), strict=True):
+        np.testing.assert_allclose(bars, [span[1:] for span in spans])
+    colours = [bar.get_facecolor()[:3] for bar in ax.containers[1]]
+    assert colours[0] == colours[2] != colours[1]  # neighbours differ
+    names = [(text.get_text(), round(text.get_position()[0], 3)) for text in ax.texts]
+    assert names == [("a", 0.15), ("b", 0.605), ("a", 0.15), ("␣", 0.225), ("b", 0.605)]
+    heights = [text.get_position()[1] for text in ax.texts]
+    assert min(heights[:2]) > 1 > -1 > max(heights[2:])  # words above the wave, letters below
+    assert len(set(heights[2:])) == 3  # on different lines, so that they can be read
+    (wave,) = ax.lines
+    np.testing.assert_allclose(wave.get_ydata(), samples / np.abs(samples).max())
+    np.testing.assert_allclose(wave.get_xdata(), np.arange(8000) / 8000)
+    assert ax.get_xlim() == (0, 1)
+
+
+def test_alignment_of_nothing_and_of_silence():
+    ax = plot_alignment(np.zeros(800), 8000, [], [])
+    assert not ax.texts and not ax.patches and not ax.lines[0].get_ydata().any()
+
+
+@pytest.mark.parametrize("span", [("x", 0.2, 0.1), ("x", 0.5, 1.1), ("x", -0.1, 0.1)])
+def test_alignment_outside_the_recording(span):
+    for letters, words in (([span], []), ([], [span])):
+        with pytest.raises(ValueError, match=r"'x' lies at .* of a recording of 1\.0 s"):
+            plot_alignment(np.ones(8000), 8000, letters, words)
+
+
 def test_draws_into_given_axes():
     _, ax = plt.subplots()
     assert plot_emissions(LOGITS, "ab ", ax=ax) is ax
     assert plot_features(LOGITS, ax=ax) is ax
+    assert plot_alignment(np.ones(8), 8, [], [], ax=ax) is ax
     assert plot_history({"loss": [1.0]}, ax=ax) is ax
