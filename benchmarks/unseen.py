@@ -1,7 +1,7 @@
-"""Train on what is to be learnt, report once on what was never seen: the numbers of RESULTS.md.
+"""Train on what is to be learnt, report once on what was never seen: the numbers of unseen.md.
 
-    python experiments/unseen.py digits            # three seeds, test split
-    python experiments/unseen.py speech --dev      # on the development split, for tuning
+    python benchmarks/unseen.py digits            # three seeds, test split
+    python benchmarks/unseen.py speech --dev      # on the development split, for tuning
 
 The recipes were tuned on images 0-1399 and on the 24 training voices alone.
 """

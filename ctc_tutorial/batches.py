@@ -1,5 +1,4 @@
-"""Sequences of different lengths to tensors. Taught in notebooks 03_sparse_inputs and, for
-`bucketed_dataset`, 07_reading_what_it_never_saw."""
+"""Sequences of different lengths to tensors. Taught in notebook 03_sparse_inputs."""
 
 import itertools
 import warnings

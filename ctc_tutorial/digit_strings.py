@@ -10,7 +10,7 @@ The images are split by their order in the set, before any string is made:
     "train"  images 0-1199      "dev"   images 1200-1399, to tune on
     "final"  images 0-1399      "test"  images 1400-1796, to report on once
 
-Taught in notebook 07. This file stands alone: it needs NumPy and scikit-learn.
+This file stands alone: it needs NumPy and scikit-learn.
 """
 
 import numpy as np

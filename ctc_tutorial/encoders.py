@@ -2,7 +2,7 @@
 
 An encoder is a function (features [B, T, F], lengths [B]) -> (hidden [B, T', D], lengths [B] after
 striding) on Keras symbolic tensors. Frames beyond an utterance's length change nothing for the
-others, neither in prediction nor in training. Taught in notebook 07. This file stands alone.
+others, neither in prediction nor in training. This file stands alone.
 """
 
 from collections.abc import Callable, Iterator

@@ -12,7 +12,7 @@ the remainder of the sum of its digits divided by 4):
     "train"  20 voices, remainders 2, 3       "dev"   4 voices, remainder 1, to tune on
     "final"  24 voices, remainders 1, 2, 3    "test"  8 voices, remainder 0, to report on once
 
-Taught in notebook 07. This file stands alone (with its data file): it needs NumPy.
+This file stands alone (with its data file): it needs NumPy.
 """
 
 from pathlib import Path

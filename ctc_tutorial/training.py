@@ -1,4 +1,4 @@
-"""Watching a training and resuming one that was killed. Taught in notebook 07. Stands alone."""
+"""Watching a training and resuming one that was killed. Stands alone."""
 
 import json
 import os

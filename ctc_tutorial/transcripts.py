@@ -1,4 +1,4 @@
-"""A folder of recordings and a table of what is said in them. Taught in notebook 07.
+"""A folder of recordings and a table of what is said in them..
 
 This file stands alone and needs nothing but Python.
 """
