@@ -1,6 +1,8 @@
 """Sequences of different lengths to tensors. Taught in notebook 03_sparse_inputs."""
 
-from collections.abc import Sequence
+import itertools
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -77,18 +79,134 @@ def check_feasible(
     if len(labels) != len(logit_lengths):
         raise ValueError(f"got {len(labels)} label sequences but {len(logit_lengths)} lengths")
     for index, (ids, frames) in enumerate(zip(labels, logit_lengths, strict=True)):
-        ids = np.asarray(ids).reshape(-1)
-        if ids.size == 0:
-            raise ValueError(f"utterance {index} has no labels: it needs at least one")
-        wrong = np.flatnonzero((ids < 0) | (ids >= num_classes - 1))
-        if wrong.size:
-            raise ValueError(
-                f"utterance {index} has label id {ids[wrong[0]]} at position {wrong[0]}: ids must "
-                f"be 0 to {num_classes - 2} (the last of {num_classes} classes is the blank)"
-            )
-        repeats = int(np.sum(ids[1:] == ids[:-1]))
-        if frames < ids.size + repeats:
-            raise ValueError(
-                f"utterance {index} has {frames} logit frames but needs at least "
-                f"{ids.size + repeats}: {ids.size} labels + {repeats} adjacent repeats"
-            )
+        if problem := _problem(np.asarray(ids).reshape(-1), frames, num_classes):
+            raise ValueError(f"utterance {index} {problem}")
+
+
+def _problem(ids: np.ndarray, frames: int, num_classes: int) -> str | None:
+    """What keeps CTC from aligning `ids` [L] with so many logit frames, if anything does."""
+    wrong = np.flatnonzero((ids < 0) | (ids >= num_classes - 1))
+    repeats = int(np.sum(ids[1:] == ids[:-1]))
+    if ids.size == 0:
+        return "has no labels: it needs at least one"
+    if wrong.size:
+        return (
+            f"has label id {ids[wrong[0]]} at position {wrong[0]}: ids must "
+            f"be 0 to {num_classes - 2} (the last of {num_classes} classes is the blank)"
+        )
+    if frames < ids.size + repeats:
+        return (
+            f"has {frames} logit frames but needs at least "
+            f"{ids.size + repeats}: {ids.size} labels + {repeats} adjacent repeats"
+        )
+    return None
+
+
+def bucketed_dataset(
+    features: Sequence[np.ndarray] | Callable[[], Iterable[tuple]],
+    labels: Sequence[Sequence[int]] | None,
+    batch_size: int,
+    num_classes: int,
+    *,
+    shuffle: bool = True,
+    seed: int = 0,
+    first_epoch: int = 0,
+    logit_length: Callable[[int], int] = lambda frames: frames,
+    infeasible: str = "raise",
+    dense_labels: bool = False,
+) -> tf.data.Dataset:
+    """Shuffled batches of utterances of similar length, as `fit` and `CTCLossLayer` take them.
+
+    Args:
+        features: arrays [T_i, F], shuffled as a whole; or a function that starts a stream of
+            (features, ids) pairs, of which 64 batches at a time are held and shuffled.
+        labels: class ids [L_i] of each array; None for a stream.
+        batch_size: utterances per batch; one batch of a pass can have fewer.
+        num_classes: the blank (last class) included.
+        shuffle: False keeps the order, and so does not bucket.
+        seed, first_epoch: pass n over the dataset depends on `seed` and `first_epoch + n` alone;
+            a run that is resumed at epoch 7 asks for first_epoch=7.
+        logit_length: the encoder's rule from frames to logit frames, for `infeasible`.
+        infeasible: utterances that `check_feasible` refuses are refused too ("raise"), or left
+            out with a warning that names them ("drop").
+        dense_labels: for tf.distribute: labels zero padded [B, L], their lengths as
+            `label_length` int32 [B], and no smaller batch: each pass leaves out a random few
+            utterances (without shuffling or from a stream, the last few).
+
+    Returns:
+        A dataset of 1-tuples of a dict: `features` float32 [B, T, F], `feature_length` int32 [B],
+        `labels` int32 SparseTensor [B, L]. With it, Keras wants fit(..., shuffle=False).
+
+    Raises:
+        ValueError: nothing to batch, labels beside a stream, or see `infeasible`, which from a
+            stream comes while it is read, as a tf.errors.InvalidArgumentError with the message.
+    """
+    if infeasible not in ("raise", "drop"):
+        raise ValueError(f'infeasible must be "raise" or "drop", not {infeasible!r}')
+    streamed = callable(features)
+    if streamed != (labels is None):
+        raise ValueError("labels belong to arrays; a stream yields its own, so labels is None then")
+    rule = (num_classes, logit_length, infeasible)
+    pairs = [] if streamed else list(_feasible(zip(features, labels, strict=True), *rule))
+    first = next(iter(features() if streamed else pairs), None)
+    count = len(pairs) // batch_size if dense_labels else -(-len(pairs) // batch_size)
+    if first is None or not (streamed or count):
+        raise ValueError("expected at least one utterance (one batch, if dense) CTC can align")
+    epochs = itertools.count(first_epoch)
+
+    def batches() -> Iterator[tuple[np.ndarray, ...]]:
+        rng = np.random.default_rng((seed, next(epochs)))
+        if streamed:
+            items = _feasible(features(), *rule)
+        else:
+            items = (pairs[i] for i in (rng.permutation if shuffle else range)(len(pairs)))
+        while window := list(itertools.islice(items, 64 * batch_size)):
+            if dense_labels:  # before sorting: else always the longest utterances were left out
+                window = window[: len(window) // batch_size * batch_size]
+            for batch in _cut(window, batch_size, rng if shuffle else None):
+                inputs, ids = zip(*batch, strict=True)
+                label_length = np.array([len(i) for i in ids], np.int32)
+                yield *pad_features(inputs), np.concatenate(ids), label_length
+
+    size = batch_size if dense_labels else None
+    length, ids = tf.TensorSpec((size,), tf.int32), tf.TensorSpec((None,), tf.int32)
+    inputs = tf.TensorSpec((size, None, *np.shape(first[0])[1:]), tf.float32)
+    signature = (inputs, length, ids, length)
+    dataset = tf.data.Dataset.from_generator(batches, output_signature=signature)
+    if not streamed:
+        dataset = dataset.apply(tf.data.experimental.assert_cardinality(count))
+    return dataset.map(lambda *arrays: _by_name(*arrays, dense_labels)).prefetch(2)
+
+
+def _feasible(pairs, num_classes, logit_length, infeasible):
+    """The (features, ids) pairs that CTC can align; the others are refused or left out."""
+    for index, (features, ids) in enumerate(pairs):
+        ids = np.asarray(ids, dtype=np.int32).reshape(-1)
+        problem = _problem(ids, int(logit_length(len(features))), num_classes)
+        if problem is None:
+            yield features, ids
+        elif infeasible == "raise":
+            raise ValueError(f"utterance {index} {problem}")
+        else:
+            warnings.warn(f"left out: utterance {index} {problem}", stacklevel=2)
+
+
+def _cut(window, batch_size, rng):
+    """The window in batches: as it stands without `rng`, else by length and in random order."""
+    if rng is not None:
+        # Lengths are blurred by up to 5 %: else the same utterances meet in every epoch.
+        lengths = [len(features) for features, _ in window] * rng.uniform(1, 1.05, len(window))
+        window = [window[i] for i in np.argsort(lengths)]
+    batches = [window[i : i + batch_size] for i in range(0, len(window), batch_size)]
+    if rng is not None:
+        rng.shuffle(batches)
+    return batches
+
+
+def _by_name(features, feature_length, ids, label_length, dense_labels):
+    """The batch as a 1-tuple of a dict, from the ids [sum of label_length] of all its rows."""
+    labels = tf.RaggedTensor.from_row_lengths(ids, label_length)
+    batch = {"features": features, "feature_length": feature_length}
+    if dense_labels:
+        return ({**batch, "labels": labels.to_tensor(), "label_length": label_length},)
+    return ({**batch, "labels": labels.to_sparse()},)

@@ -77,6 +77,50 @@ logits = np.log([[0.4, 1e-9, 0.6]] * 2)
 np.testing.assert_allclose(np.exp(-forward_backward(logits, [0]).loss), 0.64)
 assert spans_to_seconds(align(logits, [0]).spans, 0.01)[0].id == 0
 """,
+    "encoders": """
+import keras, numpy as np
+from encoders import audio_encoder, build_encoder_models, image_encoder, strided_length
+class PassThrough(keras.layers.Layer):
+    def call(self, logits, labels, logit_length):
+        return logits
+for encoder, stride in ((audio_encoder, 4), (image_encoder, 2)):
+    _, predict = build_encoder_models(encoder, 12, 3, PassThrough())
+    out = predict({"features": np.ones((2, 9, 12)), "feature_length": np.array([9, 5])})
+    assert out["logits"].shape == (2, 9 // stride, 3)
+    assert out["logit_length"].numpy().tolist() == [9 // stride, 5 // stride]
+assert strided_length(9, 2, 2, "same") == 5
+""",
+    "training": """
+import keras, numpy as np
+from training import DecodedSamples, completed_epochs
+model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+model.compile("sgd", "mse")
+lines = []
+x = np.ones((1, 2))
+show = DecodedSamples(model, x, ["a"], lambda y: ["b"] * len(y), print_fn=lines.append)
+model.fit(np.ones((4, 2)), np.ones(4), epochs=2, verbose=0, callbacks=[show])
+assert len(lines) == 4 and lines[1] == lines[3] == "    'a' -> 'b'"
+assert completed_epochs("nowhere") == 0
+""",
+    "digit_strings": """
+import numpy as np
+from digit_strings import digit_strings
+(image,), (label,) = digit_strings(1, "train", seed=0, min_digits=4, max_digits=4)
+assert image.shape[0] == 12 and image.max() > 0.5 and len(label) == 4
+""",
+    "spoken_numbers": """
+from spoken_numbers import WORDS, spoken_numbers
+(recording,), (text,) = spoken_numbers(1, "train", seed=0)
+assert len(recording) > 4000 and set(text.split()) <= set(WORDS)
+""",
+    "transcripts": """
+from pathlib import Path
+from transcripts import read_transcripts
+Path("a.wav").touch()
+Path("table.csv").write_text("path,text\\na.wav,hello\\n")
+((path, text),) = read_transcripts("table.csv")
+assert path == Path("a.wav") and text == "hello"
+""",
     "plots": """
 import matplotlib; matplotlib.use("agg")
 import numpy as np
@@ -87,6 +131,9 @@ plot_history({"loss": [2.0, 1.0], "ler": [1.0, 0.5]})
 plot_utterance(np.ones(800), 8000, np.eye(3)[[0, 2, 1]], "ab").savefig("x.png")
 """,
 }
+
+# What belongs to a module and is copied with it, into a folder `data` beside it.
+DATA = {"spoken_numbers": ["spoken_digits.npz"]}
 
 
 def run(code: str, folder: Path) -> subprocess.CompletedProcess:
@@ -108,6 +155,9 @@ def test_every_module_is_tried():
 @pytest.mark.parametrize("module", USES)
 def test_copied_alone(module, tmp_path):
     shutil.copy(PACKAGE / f"{module}.py", tmp_path)
+    for name in DATA.get(module, ()):
+        (tmp_path / "data").mkdir()
+        shutil.copy(PACKAGE / "data" / name, tmp_path / "data")
     result = run(USES[module], tmp_path)
     assert result.returncode == 0, result.stderr
 
@@ -119,7 +169,9 @@ def test_models_find_the_layer_copied_beside_them(tmp_path):
     assert result.returncode == 0, result.stderr
 
 
-@pytest.mark.parametrize("module", ["batches", "layers", "losses", "models"])
+@pytest.mark.parametrize(
+    "module", ["batches", "encoders", "layers", "losses", "models", "training"]
+)
 def test_without_tensorflow_the_package_to_install_is_named(module):
     code = f"import sys; sys.modules['tensorflow'] = None\nimport ctc_tutorial.{module}"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

@@ -1,0 +1,114 @@
+"""Spoken strings of number words, composed from synthetic voices: a speech task to generalise on.
+
+The words "zero" to "nine" were spoken once by each of 32 voices of eSpeak NG (US and British
+English), by the repository's script `scripts/make_spoken_digits.py`, and are kept in
+`data/spoken_digits.npz`. They are synthetic: a model trained on them does not carry over to people.
+They are kept as a file because a synthesiser would be a native library on every reader's machine,
+and because its noise differs from run to run.
+
+The splits share neither voices nor sequences of words (a sequence belongs to "test" or to "dev" by
+the remainder of the sum of its digits divided by 4):
+
+    "train"  20 voices, remainders 2, 3       "dev"   4 voices, remainder 1, to tune on
+    "final"  24 voices, remainders 1, 2, 3    "test"  8 voices, remainder 0, to report on once
+
+This file stands alone (with its data file): it needs NumPy.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+DATA = Path(__file__).parent / "data" / "spoken_digits.npz"
+SAMPLE_RATE = 8000
+WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+# First and last voice (excluded), and the remainders of the sequences.
+SPLITS = {
+    "train": (0, 20, (2, 3)),
+    "dev": (20, 24, (1,)),
+    "final": (0, 24, (1, 2, 3)),
+    "test": (24, 32, (0,)),
+}
+
+
+def spoken_words(split: str) -> list[list[np.ndarray]]:
+    """The single words of one split.
+
+    Args:
+        split: "train", "dev", "final" or "test".
+
+    Returns:
+        For each voice ten recordings, "zero" to "nine": float32 [N], 8 kHz, on the 16-bit scale.
+
+    Raises:
+        ValueError: an unknown split.
+    """
+    if split not in SPLITS:
+        raise ValueError(f"there is no split {split!r}: choose one of {', '.join(SPLITS)}")
+    first, last, _ = SPLITS[split]
+    with np.load(DATA) as data:
+        recordings = np.split(data["samples"].astype(np.float32), data["ends"].ravel()[:-1])
+    return [recordings[10 * voice : 10 * voice + 10] for voice in range(first, last)]
+
+
+def spoken_numbers(
+    count: int,
+    split: str,
+    seed: int,
+    min_words: int = 2,
+    max_words: int = 5,
+    augment: bool = False,
+) -> tuple[list[np.ndarray], list[str]]:
+    """Compose utterances of `min_words` to `max_words` words, each by one voice of the split.
+
+    A voice speaks up to 10 % faster (and higher) or slower in every utterance, with pauses of up
+    to 0.12 s, words of different loudness and a little white noise. With `augment` each word has a
+    speed of its own, up to 25 % off: meant for training only.
+
+    Args:
+        count: how many utterances.
+        split: "train", "dev", "final" or "test".
+        seed: the same arguments give the same utterances.
+        min_words, max_words: limits of the length; at least 2 words, so that every split has
+            sequences of every length.
+
+    Returns:
+        Recordings float32 [N_i], mono, 8 kHz, on the 16-bit scale; and their texts, such as
+        "four one nine".
+
+    Raises:
+        ValueError: an unknown split, or impossible numbers of words.
+    """
+    if not 2 <= min_words <= max_words:
+        raise ValueError(
+            f"min_words={min_words} and max_words={max_words} allow no utterance: "
+            "both are at least 2 and min_words is not the larger"
+        )
+    voices, rng = spoken_words(split), np.random.default_rng(seed)
+    recordings, texts = [], []
+    while len(texts) < count:
+        digits = rng.integers(0, 10, rng.integers(min_words, max_words + 1))
+        if digits.sum() % 4 in SPLITS[split][2]:
+            voice = voices[rng.integers(len(voices))]
+            recordings.append(_utterance([voice[d] for d in digits], rng, augment))
+            texts.append(" ".join(WORDS[d] for d in digits))
+    return recordings, texts
+
+
+def _utterance(words: list[np.ndarray], rng: np.random.Generator, augment: bool) -> np.ndarray:
+    """The words with pauses before, between and after them, in noise: float32 [N]."""
+    speeds = (
+        rng.uniform(0.75, 1.25, len(words)) if augment else [rng.uniform(0.9, 1.1)] * len(words)
+    )
+    parts = []
+    for word, speed in zip(words, speeds, strict=True):
+        places = np.arange(0, len(word) - 1, speed)
+        spoken = np.interp(places, np.arange(len(word)), word) * rng.uniform(0.5, 1.0)
+        parts += [_pause(rng), spoken]
+    samples = np.concatenate([*parts, _pause(rng)])
+    noise = rng.uniform(20, 200) * rng.standard_normal(len(samples))
+    return (samples + noise).astype(np.float32)
+
+
+def _pause(rng: np.random.Generator) -> np.ndarray:
+    return np.zeros(rng.integers(0, int(0.12 * SAMPLE_RATE)))

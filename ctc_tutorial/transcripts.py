@@ -1,0 +1,45 @@
+"""A folder of recordings and a table of what is said in them..
+
+This file stands alone and needs nothing but Python.
+"""
+
+import csv
+import os
+from pathlib import Path
+
+
+def read_transcripts(csv_path: str | os.PathLike) -> list[tuple[Path, str]]:
+    """Read a csv table with the columns `path` and `text`, one recording per line, and check it.
+
+    Args:
+        csv_path: UTF-8, with a header line, more columns allowed. A relative `path` starts at the
+            folder of the table, not at the working directory.
+
+    Returns:
+        (path of an existing file, its text without surrounding blanks), in the order of the table.
+
+    Raises:
+        FileNotFoundError: no such table, or a recording that is not there, by its line.
+        ValueError: a missing column, a line without path or text, or a table without recordings.
+    """
+    csv_path = Path(csv_path)
+    transcripts = []
+    with csv_path.open(encoding="utf-8-sig", newline="") as file:  # spreadsheets write a BOM
+        table = csv.DictReader(file)
+        columns = table.fieldnames or []
+        for name in ("path", "text"):
+            if name not in columns:
+                raise ValueError(f"{csv_path} has no column {name!r}; its first line has {columns}")
+        for row in table:
+            where = f"{csv_path}, line {table.line_num}"
+            path, text = ((row[name] or "").strip() for name in ("path", "text"))
+            if not path:
+                raise ValueError(f"{where}: no path; remove the line or name the recording")
+            if not text:
+                raise ValueError(f"{where}: no text for {path}; CTC needs at least one label")
+            if not (csv_path.parent / path).is_file():
+                raise FileNotFoundError(f"{where}: there is no file {csv_path.parent / path}")
+            transcripts.append((csv_path.parent / path, text))
+    if not transcripts:
+        raise ValueError(f"{csv_path} lists no recordings: it needs lines below its header")
+    return transcripts

@@ -1,0 +1,146 @@
+"""Encoders: lengths after striding, and padding that changes nothing."""
+
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from ctc_tutorial.encoders import (
+    NormalizeValid,
+    audio_encoder,
+    build_encoder_models,
+    image_encoder,
+    strided_length,
+)
+from ctc_tutorial.layers import CTCLossLayer
+
+ENCODERS = [(image_encoder, 12), (audio_encoder, 13)]
+
+
+@pytest.mark.parametrize("padding", ["valid", "same"])
+@pytest.mark.parametrize(("kernel", "stride"), [(1, 1), (2, 2), (3, 1), (3, 2), (5, 3), (2, 3)])
+def test_strided_length_is_the_length_of_the_real_output(kernel, stride, padding):
+    weights = np.ones((kernel, 1, 1), np.float32)
+    lengths = np.arange(1, 201)
+    predicted = strided_length(lengths, kernel, stride, padding)
+    symbolic = strided_length(tf.constant(lengths), kernel, stride, padding)
+    np.testing.assert_array_equal(predicted, symbolic)
+    for length, frames in zip(lengths, predicted, strict=True):
+        x = np.ones((1, length, 1), np.float32)
+        assert strided_length(int(length), kernel, stride, padding) == frames
+        if padding == "valid" and length < kernel:
+            assert frames == 0
+            continue
+        assert tf.nn.conv1d(x, weights, stride, padding.upper()).shape[1] == frames
+        assert tf.nn.max_pool1d(x, kernel, stride, padding.upper()).shape[1] == frames
+
+
+def test_strided_length_with_dilation_and_with_a_wrong_padding():
+    x = keras.layers.Conv1D(1, 3, dilation_rate=4)(np.ones((1, 30, 1), np.float32))
+    assert x.shape[1] == strided_length(30, 4 * (3 - 1) + 1, 1, "valid")
+    with pytest.raises(ValueError, match="'causal': choose"):
+        strided_length(3, 2, 1, "causal")
+
+
+def test_same_padding_with_a_wide_kernel_depends_on_the_padded_length():
+    """The trap that the docstring of strided_length tells of."""
+    x = np.random.default_rng(0).normal(size=(1, 10, 1)).astype(np.float32)
+    pad = np.pad(x, ((0, 0), (0, 1), (0, 0)))
+    for kernel, shifted in ((3, True), (2, False)):
+        weights = np.arange(1, kernel + 1, dtype=np.float32).reshape(-1, 1, 1)
+        one, other = (tf.nn.conv1d(y, weights, 2, "SAME").numpy()[:, :4] for y in (x, pad))
+        assert (not np.allclose(one, other)) is shifted
+
+
+@pytest.mark.parametrize(("encoder", "num_features"), ENCODERS)
+def test_padding_changes_nothing(encoder, num_features):
+    """Neither outputs, in training and after it, nor the statistics that training leaves."""
+    rng = np.random.default_rng(1)
+    lengths = np.array([37, 24, 8, 13], np.int32)
+    x = rng.normal(size=(4, 37, num_features)).astype(np.float32)
+    x *= (np.arange(37) < lengths[:, None])[..., None]  # zeros, as `bucketed_dataset` pads
+    results = []
+    for features in (x, np.pad(x, ((0, 0), (0, 7), (0, 0)))):
+        _, model = build_encoder_models(encoder, num_features, 11, CTCLossLayer(), seed=0)
+        for layer in model.layers:
+            if isinstance(layer, keras.layers.Dropout):
+                layer.rate = 0.0  # its pattern depends on the shape
+        inputs = {"features": features, "feature_length": lengths}
+        passes = [model(inputs, training=training) for training in (False, True, False)]
+        frames = passes[0]["logit_length"].numpy()
+        rows = [(p["logits"].numpy()[i, :n]) for p in passes for i, n in enumerate(frames)]
+        results.append((frames, np.concatenate(rows), model.get_weights()))
+    np.testing.assert_array_equal(results[0][0], results[1][0])
+    for one, other in zip(results[0][2], results[1][2], strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+    np.testing.assert_allclose(results[0][1], results[1][1], atol=1e-4)
+    first, _, last = np.split(results[0][1], 3)
+    assert not np.allclose(first, last, atol=1e-3)  # training did move the statistics
+
+
+@pytest.mark.parametrize(("encoder", "num_features"), ENCODERS)
+def test_alone_or_in_a_batch_is_the_same(encoder, num_features):
+    rng = np.random.default_rng(2)
+    lengths = np.array([41, 30, 17, 9], np.int32)
+    rows = [rng.normal(size=(n, num_features)).astype(np.float32) for n in lengths]
+    batch = np.stack([np.pad(r, ((0, 41 - len(r)), (0, 0))) for r in rows])
+    _, model = build_encoder_models(encoder, num_features, 11, CTCLossLayer(), seed=0)
+    together = model({"features": batch, "feature_length": lengths})
+    for i, row in enumerate(rows):
+        alone = model({"features": row[None], "feature_length": lengths[i : i + 1]})
+        frames = int(alone["logit_length"][0])
+        assert frames == alone["logits"].shape[1] == int(together["logit_length"][i])
+        np.testing.assert_allclose(
+            alone["logits"][0], together["logits"][i, :frames], rtol=1e-4, atol=1e-5
+        )
+
+
+def test_normalize_valid_equals_batch_norm_over_the_valid_frames():
+    rng = np.random.default_rng(3)
+    lengths = np.array([5, 2, 0], np.int32)
+    for shape in ((3, 5, 4), (3, 5, 6, 4)):
+        x = rng.normal(1, 2, shape).astype(np.float32)
+        layer = NormalizeValid()
+        y = layer(x, lengths, training=True).numpy()
+        valid = x[np.arange(5) < lengths[:, None]].reshape(-1, 4).astype(np.float64)
+        mean, variance = valid.mean(axis=0), valid.var(axis=0)
+        expected = np.maximum((x - mean) / np.sqrt(variance + 1e-3), 0)
+        expected[np.arange(5) >= lengths[:, None]] = 0
+        np.testing.assert_allclose(y, expected, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(layer.norm.moving_mean.numpy(), 0.1 * mean, rtol=1e-4)
+        np.testing.assert_allclose(
+            layer.norm.moving_variance.numpy(), 0.9 + 0.1 * variance, rtol=1e-4
+        )
+
+
+@pytest.mark.parametrize(("encoder", "num_features"), ENCODERS)
+def test_the_models_share_weights_learn_and_come_back_from_a_file(encoder, num_features, tmp_path):
+    rng = np.random.default_rng(4)
+    x = rng.normal(size=(4, 40, num_features)).astype(np.float32)
+    lengths = np.array([40, 40, 32, 36], np.int32)
+    labels = tf.RaggedTensor.from_row_lengths([1, 2, 2, 3, 0, 1, 4], [2, 2, 1, 2]).to_sparse()
+    train, predict = build_encoder_models(encoder, num_features, 6, CTCLossLayer(), seed=0)
+    same = build_encoder_models(encoder, num_features, 6, CTCLossLayer(), seed=0)[1]
+    for a, b in zip(predict.get_weights(), same.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    inputs = {"features": x, "feature_length": lengths}
+    data = {**inputs, "labels": tf.cast(labels, tf.int32)}
+    train.compile(optimizer=keras.optimizers.Adam(1e-2))
+    losses = [float(train.train_on_batch(data, return_dict=True)["loss"]) for _ in range(25)]
+    assert losses[-1] < 0.3 * losses[0]
+    before = predict.predict_on_batch(inputs)
+    out = train.predict_on_batch(data)
+    np.testing.assert_allclose(out, before["logits"], rtol=1e-5, atol=1e-5)
+    predict.save(tmp_path / "reader.keras")
+    np.savez(tmp_path / "io.npz", **inputs, **before)
+    program = (  # a fresh process, in which only the encoders' file is imported
+        "import sys, keras, numpy as np; import ctc_tutorial.encoders\n"
+        "d = np.load(sys.argv[2]); m = keras.models.load_model(sys.argv[1])\n"
+        "out = m.predict_on_batch({k: d[k] for k in ('features', 'feature_length')})\n"
+        "for k in out: np.testing.assert_allclose(out[k], d[k], rtol=1e-5, atol=1e-5)\n"
+    )
+    files = [str(tmp_path / "reader.keras"), str(tmp_path / "io.npz")]
+    subprocess.run([sys.executable, "-c", program, *files], check=True)

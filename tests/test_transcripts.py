@@ -1,0 +1,62 @@
+"""`read_transcripts`: good tables are read, bad ones are refused by name."""
+
+import pytest
+
+from ctc_tutorial.transcripts import read_transcripts
+
+
+@pytest.fixture
+def table(tmp_path):
+    """A function that writes a table beside two recordings, one in a folder below."""
+    (tmp_path / "more").mkdir()
+    for name in ("a.wav", "more/b, c.wav"):
+        (tmp_path / name).write_bytes(b"sound")
+
+    def write(text, encoding="utf-8"):
+        (tmp_path / "table.csv").write_bytes(text.encode(encoding))
+        return tmp_path / "table.csv"
+
+    return write
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_paths_start_at_the_table_whatever_the_working_directory(
+    table, encoding, newline, tmp_path, monkeypatch
+):
+    monkeypatch.chdir("/")
+    lines = ["path,speaker,text", "a.wav,x, eins zwei ", '"more/b, c.wav",y,"drei, fünf"', ""]
+    assert read_transcripts(str(table(newline.join(lines), encoding))) == [
+        (tmp_path / "a.wav", "eins zwei"),
+        (tmp_path / "more" / "b, c.wav", "drei, fünf"),
+    ]
+
+
+def test_an_absolute_path_stays(table, tmp_path):
+    assert read_transcripts(table(f"text,path\nx,{tmp_path / 'a.wav'}\n")) == [
+        (tmp_path / "a.wav", "x")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "message"),
+    [
+        ("path,words\na.wav,x\n", ValueError, r"no column 'text'.*\['path', 'words'\]"),
+        ("a.wav,x\n", ValueError, "no column 'path'"),
+        ("", ValueError, "no column 'path'"),
+        ("path,text\n", ValueError, "lists no recordings"),
+        ("path,text\na.wav,x\na.wav,  \n", ValueError, "line 3: no text for a.wav"),
+        ("path,text\na.wav\n", ValueError, "line 2: no text for a.wav"),
+        ("path,text\n,x\n", ValueError, "line 2: no path"),
+        ("path,text\na.wav,x\nz.wav,x\n", FileNotFoundError, "line 3: there is no file .*z.wav"),
+        ("path,text\nmore,x\n", FileNotFoundError, "line 2: there is no file .*more"),
+    ],
+)
+def test_what_is_wrong_is_named(table, text, error, message):
+    with pytest.raises(error, match=message):
+        read_transcripts(table(text))
+
+
+def test_a_missing_table_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"nothing\.csv"):
+        read_transcripts(tmp_path / "nothing.csv")
