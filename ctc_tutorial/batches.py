@@ -1,4 +1,6 @@
-"""Sequences of different lengths to tensors. Taught in notebook 03_sparse_inputs."""
+"""Sequences of different lengths to tensors. Taught in notebook 03_sparse_inputs
+(bucketed_dataset in 07_reading_what_it_never_saw).
+"""
 
 import itertools
 import warnings

@@ -1,5 +1,7 @@
 """Strings of handwritten digits, composed from scikit-learn's `load_digits`, to generalise on.
 
+Taught in notebook 07_reading_what_it_never_saw.
+
 The 1797 images of 8 x 8 pixels are the test portion of the UCI set "Optical Recognition of
 Handwritten Digits" (E. Alpaydin and C. Kaynak, 1998, doi:10.24432/C50P49) and come from 13 writers.
 They ship inside scikit-learn, so nothing is downloaded. The strings are composed: real digits, but

@@ -1,5 +1,7 @@
 """Encoders for images and for audio, and the two models around one of them.
 
+Taught in notebook 07_reading_what_it_never_saw.
+
 An encoder is a function (features [B, T, F], lengths [B]) -> (hidden [B, T', D], lengths [B] after
 striding) on Keras symbolic tensors. Frames beyond an utterance's length change nothing for the
 others, neither in prediction nor in training. This file stands alone.

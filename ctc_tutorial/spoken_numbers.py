@@ -1,5 +1,7 @@
 """Spoken strings of number words, composed from synthetic voices: a speech task to generalise on.
 
+Taught in notebook 07b_hearing_what_it_never_saw.
+
 The words "zero" to "nine" were spoken once by each of 32 voices of eSpeak NG (US and British
 English), by the repository's script `scripts/make_spoken_digits.py`, and are kept in
 `data/spoken_digits.npz`. They are synthetic: a model trained on them does not carry over to people.

@@ -1,4 +1,7 @@
-"""Watching a training and resuming one that was killed. Stands alone."""
+"""Watching a training and resuming one that was killed. Stands alone.
+
+Taught in notebook 07_reading_what_it_never_saw.
+"""
 
 import json
 import os

@@ -1,4 +1,6 @@
-"""A folder of recordings and a table of what is said in them..
+"""A folder of recordings and a table of what is said in them.
+
+Taught in notebook 07_reading_what_it_never_saw.
 
 This file stands alone and needs nothing but Python.
 """

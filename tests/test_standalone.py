@@ -121,6 +121,12 @@ Path("table.csv").write_text("path,text\\na.wav,hello\\n")
 ((path, text),) = read_transcripts("table.csv")
 assert path == Path("a.wav") and text == "hello"
 """,
+    "mistakes": """
+import matplotlib; matplotlib.use("agg")
+from mistakes import confusions, edit_path, plot_confusions
+assert edit_path("ab", "b") == [("a", None), ("b", "b")]
+plot_confusions(confusions([[0, 1]], [[1]], 2), "ab").figure.savefig("x.png")
+""",
     "plots": """
 import matplotlib; matplotlib.use("agg")
 import numpy as np
