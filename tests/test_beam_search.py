@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from ctc_tutorial.batches import pad_features, sparse_labels
 from ctc_tutorial.decoding import beam_search_decode
+from ctc_tutorial.models import build_models, lesson_optimizer
 
 TOY = np.log([[[0.4, 1.0, 0.6]] * 2])
 TOY[..., 1] = -np.inf
@@ -134,6 +136,26 @@ def test_agrees_with_tensorflow(classes, width):
         theirs = float(log_probabilities[row, 0])
         assert hypothesis.log_probability == pytest.approx(theirs, rel=1e-3, abs=1e-5)
     assert decoded[0][0].ids.size > 10
+
+
+def test_agrees_with_tensorflow_on_the_recordings(pair):
+    features, labels = zip(*pair, strict=True)
+    padded, lengths = pad_features(features)
+    train_model, predict_model = build_models(13, 28, seed=0)
+    train_model.compile(lesson_optimizer(400))
+    batch = {"features": padded, "labels": sparse_labels(labels), "feature_length": lengths}
+    repeated = tf.data.Dataset.from_tensors((batch,)).repeat()
+    # A quarter of the lesson: it reads nearly everything, and is in doubt about some letters.
+    train_model.fit(repeated, steps_per_epoch=100, shuffle=False, verbose=0)
+    logits = predict_model.predict(padded, verbose=0)
+    texts, theirs = tf.nn.ctc_beam_search_decoder(logits.transpose(1, 0, 2), lengths, 25, 2)
+    for row, hypotheses in enumerate(beam_search_decode(logits, lengths, 25, 2)):
+        assert hypotheses[0].ids.size > 10
+        for path, hypothesis in enumerate(hypotheses):
+            text = tf.sparse.to_dense(texts[path], default_value=-1).numpy()[row]
+            np.testing.assert_array_equal(hypothesis.ids, text[text >= 0])
+            log_probability = pytest.approx(float(theirs[row, path]), abs=5e-3)
+            assert hypothesis.log_probability == log_probability
 
 
 @pytest.mark.parametrize("width", [2, 50])
