@@ -2,8 +2,8 @@
 
 Usage: python benchmarks/ctc_loss.py [--rounds 21] [--output benchmarks/RESULTS.md]
 
-Every round runs every candidate once, so that whatever else the machine does hits all of them, and
-ratios are taken within a round. Logits are random, all rows have full length.
+Every round times every candidate once, so that whatever else the machine does hits all of them, and
+ratios are taken within a round. Before each there is a pause and an untimed call. Logits are random, all rows have full length.
 """
 
 import argparse
@@ -36,6 +36,7 @@ SIZES = [
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 SLOW = {"tf dense op": 2, "keras.losses.CTC": 2}  # rounds, at most
 ACCURACY = (4, 700, 150, 28)
+PAUSE = 0.25  # seconds: as long as idle threads of the candidate before (OpenMP's) may still spin
 
 
 def make_batch(batch, frames, width, classes, scale=1.0):
@@ -153,6 +154,9 @@ def speed_table(size, rounds):
     for round_number in range(rounds):
         for name, function in functions.items():
             if round_number < SLOW.get(name, rounds):
+                time.sleep(PAUSE)
+                if name not in SLOW:
+                    function()  # as within a training: caches warm, threads awake
                 start = time.perf_counter()
                 function()
                 times[name].append(1000 * (time.perf_counter() - start))

@@ -32,7 +32,7 @@ def digits(count, split, seed, augment=False):
 
 
 def speech(count, split, seed, augment=False):
-    recordings, texts = spoken_numbers(count, split, seed, augment=augment)
+    recordings, texts, _ = spoken_numbers(count, split, seed, augment=augment)
     features = [mfcc_features(samples, SAMPLE_RATE) for samples in recordings]
     features = [(f - f.mean(axis=0)) / f.std(axis=0) for f in features]  # per coefficient
     return features, [np.array([WORDS.index(word) for word in text.split()]) for text in texts]

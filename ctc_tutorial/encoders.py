@@ -43,8 +43,10 @@ def strided_length(length, kernel: int, stride: int, padding: str):
     if padding == "same":
         return (length + stride - 1) // stride
     if padding == "valid":
-        maximum = np.maximum if isinstance(length, int | np.integer | np.ndarray) else ops.maximum
-        return maximum((length - kernel + stride) // stride, 0)
+        fitting = (length - kernel + stride) // stride
+        if isinstance(length, int):
+            return max(fitting, 0)
+        return (np if isinstance(length, np.integer | np.ndarray) else ops).maximum(fitting, 0)
     raise ValueError(f'padding={padding!r}: choose "valid" or "same"')
 
 

@@ -60,7 +60,7 @@ def spoken_numbers(
     min_words: int = 2,
     max_words: int = 5,
     augment: bool = False,
-) -> tuple[list[np.ndarray], list[str]]:
+) -> tuple[list[np.ndarray], list[str], np.ndarray]:
     """Compose utterances of `min_words` to `max_words` words, each by one voice of the split.
 
     A voice speaks up to 10 % faster (and higher) or slower in every utterance, with pauses of up
@@ -75,8 +75,8 @@ def spoken_numbers(
             sequences of every length.
 
     Returns:
-        Recordings float32 [N_i], mono, 8 kHz, on the 16-bit scale; and their texts, such as
-        "four one nine".
+        Recordings float32 [N_i], mono, 8 kHz, on the 16-bit scale; their texts, such as "four one
+        nine"; and who speaks, as voice numbers of the split, int64 [count].
 
     Raises:
         ValueError: an unknown split, or impossible numbers of words.
@@ -87,14 +87,15 @@ def spoken_numbers(
             "both are at least 2 and min_words is not the larger"
         )
     voices, rng = spoken_words(split), np.random.default_rng(seed)
-    recordings, texts = [], []
+    recordings, texts, speakers = [], [], []
     while len(texts) < count:
         digits = rng.integers(0, 10, rng.integers(min_words, max_words + 1))
         if digits.sum() % 4 in SPLITS[split][2]:
-            voice = voices[rng.integers(len(voices))]
-            recordings.append(_utterance([voice[d] for d in digits], rng, augment))
+            speakers.append(rng.integers(len(voices)))
+            words = [voices[speakers[-1]][d] for d in digits]
+            recordings.append(_utterance(words, rng, augment))
             texts.append(" ".join(WORDS[d] for d in digits))
-    return recordings, texts
+    return recordings, texts, np.array(speakers)
 
 
 def _utterance(words: list[np.ndarray], rng: np.random.Generator, augment: bool) -> np.ndarray:

@@ -30,7 +30,8 @@ def test_strided_length_is_the_length_of_the_real_output(kernel, stride, padding
     np.testing.assert_array_equal(predicted, symbolic)
     for length, frames in zip(lengths, predicted, strict=True):
         x = np.ones((1, length, 1), np.float32)
-        assert strided_length(int(length), kernel, stride, padding) == frames
+        of_int = strided_length(int(length), kernel, stride, padding)
+        assert of_int == frames and type(of_int) is int
         if padding == "valid" and length < kernel:
             assert frames == 0
             continue

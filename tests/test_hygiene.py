@@ -74,7 +74,7 @@ def test_imports_stand_in_one_cell(notebook):
 
 
 def test_anatomy(notebook):
-    number = notebook.path.stem[:2]
+    number = notebook.path.stem.split("_")[0]
     first, second = notebook.cells[0].source, notebook.cells[1].source
     assert first.startswith(f"# {number} · ") and "?" in first
     assert f"labpath=notebooks%2F{notebook.path.name}" in first

@@ -110,8 +110,8 @@ assert image.shape[0] == 12 and image.max() > 0.5 and len(label) == 4
 """,
     "spoken_numbers": """
 from spoken_numbers import WORDS, spoken_numbers
-(recording,), (text,) = spoken_numbers(1, "train", seed=0)
-assert len(recording) > 4000 and set(text.split()) <= set(WORDS)
+(recording,), (text,), (voice,) = spoken_numbers(1, "train", seed=0)
+assert len(recording) > 4000 and 0 <= voice < 20 and set(text.split()) <= set(WORDS)
 """,
     "transcripts": """
 from pathlib import Path
