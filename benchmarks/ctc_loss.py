@@ -3,7 +3,8 @@
 Usage: python benchmarks/ctc_loss.py [--rounds 21] [--output benchmarks/RESULTS.md]
 
 Every round times every candidate once, so that whatever else the machine does hits all of them, and
-ratios are taken within a round. Before each there is a pause and an untimed call. Logits are random, all rows have full length.
+ratios are taken within a round. Before each there is a pause and, for fast ones, an untimed call.
+Logits are random, all rows have full length.
 """
 
 import argparse
