@@ -1,5 +1,6 @@
 """CTC loss and label error rate inside a layer. Taught in notebook 02_the_add_loss_layer."""
 
+import math
 from collections.abc import Callable
 
 try:
@@ -16,7 +17,7 @@ class CTCLossLayer(keras.layers.Layer):
     """Passes logits through, adds their CTC loss to the model and reports the metric `ler`.
 
     The loss is in nats, its mean over the batch, with the last class as blank (Graves et al.
-    2006, eq. 8). `ler` is the mean over utterances of edit distance / truth length after greedy
+    2006, eq. 12). `ler` is the mean over utterances of edit distance / truth length after greedy
     decoding. Everything is computed in float32, whatever the dtype policy.
 
     Args:
@@ -76,7 +77,7 @@ class CTCLossLayer(keras.layers.Layer):
             check = tf.debugging.Assert(tf.reduce_all(feasible), message, summarize=-1)
             with tf.control_dependencies([check]):
                 scored = tf.identity(logits)
-            feasible = tf.ones_like(feasible)  # where XLA has dropped the check, let it show
+            feasible = tf.ones_like(feasible)
         else:
             # A stand-in that can be scored: the label 0 on frames of zeros. No NaN can leak.
             scored = tf.where(feasible[:, None, None], logits, 0.0)
@@ -85,6 +86,7 @@ class CTCLossLayer(keras.layers.Layer):
             logit_length = tf.where(feasible, logit_length, tf.shape(logits)[1])
             self.skipped.update_state(tf.cast(~feasible, tf.float32))
         losses = self.loss_fn(scored, dense, logit_length, label_length)
+        losses = tf.where(label_length > 0, losses, math.nan)  # where XLA has dropped the check
         counted = tf.cast(feasible, tf.float32)
         total = tf.reduce_sum(losses * counted)
         self.add_loss(tf.math.divide_no_nan(total, tf.reduce_sum(counted)))
@@ -101,8 +103,8 @@ class CTCLossLayer(keras.layers.Layer):
 
     @classmethod
     def from_config(cls, config: dict) -> "CTCLossLayer":
-        loss_fn = keras.saving.deserialize_keras_object(config.pop("loss_fn"))
-        return cls(loss_fn=loss_fn, **config)
+        loss_fn = keras.saving.deserialize_keras_object(config["loss_fn"])
+        return cls(**{**config, "loss_fn": loss_fn})
 
 
 @keras.saving.register_keras_serializable(package="ctc_tutorial")
