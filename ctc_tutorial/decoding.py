@@ -82,8 +82,9 @@ def beam_search_decode(
         fewer texts are possible.
 
     Raises:
-        ValueError: as from `greedy_decode`; for a beam narrower than `top_paths` or than 1, a
-            score that is NaN or +inf, or an utterance none of whose kept prefixes can go on.
+        ValueError: as from `greedy_decode`; for a frame that holds +inf or nothing above -inf, a
+            beam narrower than `top_paths` or than 1, a score that is NaN or +inf, or an utterance
+            none of whose kept prefixes can go on.
 
     Source: Hannun et al. 2014, "First-Pass Large Vocabulary Continuous Speech Recognition using
         Bi-Directional Recurrent DNNs", algorithm 1, here in log space and for a general score.

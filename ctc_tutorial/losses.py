@@ -1,10 +1,11 @@
-"""The CTC loss, exact in float32 and fast under XLA. Taught in notebook 05_ctc_by_hand.
+"""The CTC loss, exact to float32 rounding and fast under XLA. Taught in notebook 05_ctc_by_hand.
 
 Probabilities along a CTC lattice shrink by thousands of nats, far below what a float holds, so most
 implementations keep logarithms and pay several exponentials per state and frame. Here a probability
-is a "long": an int64 laid out like a float32 whose exponent has 41 bits instead of 8. Nothing
-underflows, numbers are added as float32 relative to the largest of them, and a step is integer
-arithmetic, two additions and one product. Exponentials are taken once, before the recursion.
+is a "long": an int64 laid out like a float32 whose exponent has 41 bits instead of 8. Nothing that
+a network gives out underflows, numbers are added as float32 relative to the largest of them, and a
+step is integer arithmetic, two additions and one product. Exponentials are taken once, before the
+recursion.
 
 Source of the recursions: Graves, Fernandez, Gomez, Schmidhuber, "Connectionist Temporal
 Classification", ICML 2006, equations 6 to 15.
@@ -51,7 +52,8 @@ def ctc_loss(
         label_length: (batch,) labels of each utterance, 0 to labels.
         blank_index: class of the blank; negative counts from the end.
         infeasible: loss of an utterance that no path explains (fewer frames than labels plus
-            adjacent repeats, or only through logits of -inf): "inf" or "zero". Gradient: zero.
+            adjacent repeats, or only through logits 1e10 or more below their frame's largest, such as
+            -inf): "inf" or "zero". Gradient: zero.
 
     Returns:
         (batch,) float32 losses in nats. Loss and gradient are NaN, for that utterance alone, where
