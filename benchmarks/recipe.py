@@ -39,8 +39,7 @@ def learn(utterances: list[ctc.Utterance], recipe: str, seed: int) -> tuple[floa
         data = {"x": batch, "epochs": 400}
     else:
         train_model.compile(ctc.lesson_optimizer(400))
-        repeated = tf.data.Dataset.from_tensors((batch,)).repeat()
-        data = {"x": repeated, "steps_per_epoch": 40, "epochs": 10}
+        data = {"x": ctc.repeat_batch(batch), "steps_per_epoch": 40, "epochs": 10}
     started = time.perf_counter()
     train_model.fit(**data, shuffle=False, verbose=0)
     seconds = time.perf_counter() - started

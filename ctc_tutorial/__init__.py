@@ -15,6 +15,7 @@ _HOME = {
     "bucketed_dataset": "batches",
     "check_feasible": "batches",
     "pad_features": "batches",
+    "repeat_batch": "batches",
     "sparse_labels": "batches",
     "CTCLossLayer": "layers",
     "build_models": "models",

@@ -77,9 +77,7 @@ def _load(options: argparse.Namespace) -> list[speech.Utterance]:
 
 
 def _learn(options, alphabet, utterances, features, labels) -> None:
-    import tensorflow as tf
-
-    from .batches import pad_features, sparse_labels
+    from .batches import pad_features, repeat_batch, sparse_labels
     from .decoding import greedy_decode, label_error_rate
     from .models import build_models, lesson_optimizer
 
@@ -88,11 +86,10 @@ def _learn(options, alphabet, utterances, features, labels) -> None:
     train_model.compile(optimizer=lesson_optimizer(options.steps))
     batch = {"features": padded, "labels": sparse_labels(labels), "feature_length": lengths}
     # The repeated batch makes an epoch many steps long: fit's own cost per epoch is paid rarely.
-    repeated = tf.data.Dataset.from_tensors((batch,)).repeat()
     epochs = math.ceil(options.steps / STEPS_PER_EPOCH)
     started = time.perf_counter()
     train_model.fit(
-        repeated,
+        repeat_batch(batch),
         epochs=epochs,
         steps_per_epoch=math.ceil(options.steps / epochs),
         shuffle=False,

@@ -5,6 +5,7 @@
 import itertools
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -61,6 +62,28 @@ def sparse_labels(labels: Sequence[Sequence[int]]) -> tf.SparseTensor:
         values=values.astype(np.int32),
         dense_shape=(len(lengths), max(lengths, default=1) or 1),
     )
+
+
+def repeat_batch(*elements: Any) -> tf.data.Dataset:
+    """The same batch for ever, for `fit(..., steps_per_epoch=n, shuffle=False)`.
+
+    Given arrays, `fit` sets the data up anew in every epoch; given this, it simply goes on.
+
+    Args:
+        elements: x, or x and y: arrays, tensors (sparse ones too), or a tuple or dict of them.
+
+    Returns:
+        An endless dataset of tuples of the elements: a 1-tuple where there is no y.
+    """
+    return _without_autotuning(tf.data.Dataset.from_tensors(elements).repeat())
+
+
+def _without_autotuning(dataset: tf.data.Dataset) -> tf.data.Dataset:
+    # Its thread sleeps for ever longer times and sometimes misses that it should end, so that fit
+    # (TensorFlow 2.21) returned up to 8 s late. Nothing here needs tuning.
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return dataset.with_options(options)
 
 
 def check_feasible(
@@ -177,7 +200,8 @@ def bucketed_dataset(
     dataset = tf.data.Dataset.from_generator(batches, output_signature=signature)
     if not streamed:
         dataset = dataset.apply(tf.data.experimental.assert_cardinality(count))
-    return dataset.map(lambda *arrays: _by_name(*arrays, dense_labels)).prefetch(2)
+    dataset = dataset.map(lambda *arrays: _by_name(*arrays, dense_labels)).prefetch(2)
+    return _without_autotuning(dataset)
 
 
 def _feasible(pairs, num_classes, logit_length, infeasible):

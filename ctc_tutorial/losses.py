@@ -52,8 +52,8 @@ def ctc_loss(
         label_length: (batch,) labels of each utterance, 0 to labels.
         blank_index: class of the blank; negative counts from the end.
         infeasible: loss of an utterance that no path explains (fewer frames than labels plus
-            adjacent repeats, or only through logits 1e10 or more below their frame's largest, such as
-            -inf): "inf" or "zero". Gradient: zero.
+            adjacent repeats, or only through logits 1e10 or more below their frame's largest, as
+            -inf is): "inf" or "zero". Gradient: zero.
 
     Returns:
         (batch,) float32 losses in nats. Loss and gradient are NaN, for that utterance alone, where

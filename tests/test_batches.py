@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ctc_tutorial.batches import check_feasible, pad_features, sparse_labels
+from ctc_tutorial.batches import check_feasible, pad_features, repeat_batch, sparse_labels
 
 RNG = np.random.default_rng(0)
 
@@ -34,6 +34,21 @@ def test_padding_images_of_different_widths():
 def test_features_that_do_not_stack(features, message):
     with pytest.raises(ValueError, match=message):
         pad_features(features)
+
+
+def test_a_repeated_batch_is_what_fit_takes():
+    labels = sparse_labels([[1], [2, 3]])
+    x, y = {"features": np.ones((2, 3, 4), np.float32), "labels": labels}, np.arange(2)
+    for elements in ((x,), (x, y)):
+        dataset = repeat_batch(*elements)
+        assert dataset.cardinality() == tf.data.INFINITE_CARDINALITY
+        assert not dataset.options().autotune.enabled
+        for batch in dataset.take(3):
+            assert isinstance(batch, tuple) and len(batch) == len(elements)
+            np.testing.assert_array_equal(batch[0]["features"], x["features"])
+            again, expected = (tf.sparse.to_dense(v["labels"]) for v in (batch[0], x))
+            np.testing.assert_array_equal(again, expected)
+            np.testing.assert_array_equal(batch[-1] if len(batch) == 2 else y, y)
 
 
 def test_sparse_labels_agree_with_ragged():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ctc_tutorial.batches import pad_features, sparse_labels
+from ctc_tutorial.batches import pad_features, repeat_batch, sparse_labels
 from ctc_tutorial.decoding import beam_search_decode
 from ctc_tutorial.models import build_models, lesson_optimizer
 
@@ -144,9 +144,8 @@ def test_agrees_with_tensorflow_on_the_recordings(pair):
     train_model, predict_model = build_models(13, 28, seed=0)
     train_model.compile(lesson_optimizer(400))
     batch = {"features": padded, "labels": sparse_labels(labels), "feature_length": lengths}
-    repeated = tf.data.Dataset.from_tensors((batch,)).repeat()
     # A quarter of the lesson: it reads nearly everything, and is in doubt about some letters.
-    train_model.fit(repeated, steps_per_epoch=100, shuffle=False, verbose=0)
+    train_model.fit(repeat_batch(batch), steps_per_epoch=100, shuffle=False, verbose=0)
     logits = predict_model.predict(padded, verbose=0)
     texts, theirs = tf.nn.ctc_beam_search_decoder(logits.transpose(1, 0, 2), lengths, 25, 2)
     for row, hypotheses in enumerate(beam_search_decode(logits, lengths, 25, 2)):

@@ -24,10 +24,11 @@ assert mfcc_features(tone.samples, tone.sample_rate).shape == (99, 13)
 """,
     "batches": """
 import numpy as np
-from batches import check_feasible, pad_features, sparse_labels
+from batches import check_feasible, pad_features, repeat_batch, sparse_labels
 x, lengths = pad_features([np.ones((5, 2)), np.ones((3, 2))])
 check_feasible([[0, 0], [1]], lengths, 3)
 assert x.shape == (2, 5, 2) and sparse_labels([[0, 0], [1]]).shape == (2, 2)
+assert next(iter(repeat_batch(x)))[0].shape == (2, 5, 2)
 """,
     "layers": """
 import numpy as np, keras, tensorflow as tf
