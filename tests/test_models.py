@@ -114,10 +114,12 @@ def test_skipped_are_counted_per_epoch():
     layer = CTCLossLayer(infeasible="skip")
     train_model, predict_model = build_models(F, C, units=8, loss_layer=layer, seed=0)
     train_model.compile(keras.optimizers.SGD(0.0))
-    inputs = {**INPUTS, "labels": sparse_labels([*LABELS[:4], []])}
+    # Not the last one: Keras 3.12 cannot take rows of a sparse tensor whose last row is empty.
+    inputs = {**INPUTS, "labels": sparse_labels([LABELS[0], [], *LABELS[2:]])}
     history = train_model.fit(inputs, epochs=2, batch_size=5, verbose=0).history
     assert history["skipped"] == [1, 1]
-    expected = reference_loss(predict_model, SEQUENCES[:4], LABELS[:4])
+    sequences, labels = ([x[0], *x[2:]] for x in (SEQUENCES, LABELS))
+    expected = reference_loss(predict_model, sequences, labels)
     np.testing.assert_allclose(history["loss"], expected, rtol=1e-5)
 
 
@@ -125,8 +127,10 @@ def test_train_on_batch_learns_and_the_weights_are_shared():
     train_model, predict_model = build_models(F, C, seed=0)
     train_model.compile(keras.optimizers.Adam(0.02))
     before = predict_model.predict(X, verbose=0)
-    losses = [train_model.train_on_batch(INPUTS, return_dict=True)["loss"] for _ in range(60)]
-    assert losses[-1] < 0.2 * losses[0]
+    untrained = reference_loss(predict_model)
+    for _ in range(60):
+        train_model.train_on_batch(INPUTS)
+    assert reference_loss(predict_model) < 0.2 * untrained
     assert np.abs(predict_model.predict(X, verbose=0) - before).max() > 0.1
     assert reference_loss(predict_model) == pytest.approx(
         train_model.evaluate(INPUTS, verbose=0, batch_size=5)[0], rel=1e-5
@@ -154,8 +158,10 @@ def test_save_and_load_both_models(tmp_path):
     train_model.save(tmp_path / "train.keras")
     predict_model.save(tmp_path / "predict.keras")
     loaded = keras.saving.load_model(tmp_path / "train.keras")
+    train_model.reset_metrics()  # Keras 3.12 returns means over all calls
     # The momentum is saved too: both go on to the same weights.
-    assert loaded.train_on_batch(INPUTS) == pytest.approx(train_model.train_on_batch(INPUTS))
+    again, expected = (model.train_on_batch(INPUTS) for model in (loaded, train_model))
+    np.testing.assert_allclose(again, expected, rtol=1e-6)
     for a, b in zip(loaded.get_weights(), train_model.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
     # In a fresh process, which has never heard of the package, with one utterance.
