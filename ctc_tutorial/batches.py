@@ -79,8 +79,8 @@ def repeat_batch(*elements: Any) -> tf.data.Dataset:
 
 
 def _without_autotuning(dataset: tf.data.Dataset) -> tf.data.Dataset:
-    # Its thread sleeps for ever longer times and sometimes misses that it should end, so that fit
-    # (TensorFlow 2.21) returned up to 8 s late. Nothing here needs tuning.
+    # With it fit (TensorFlow 2.21) returned seconds late in 11 of 60 runs, without it in none
+    # (benchmarks/autotuning.md). Nothing here needs tuning.
     options = tf.data.Options()
     options.autotune.enabled = False
     return dataset.with_options(options)

@@ -158,6 +158,7 @@ def plot_history(history: Mapping[str, Sequence[float]], ax: Axes | None = None)
             epochs = np.arange(1, len(history[name]) + 1)
             lines += axis.plot(epochs, history[name], color=colour, linestyle=style, label=name)
     ax.set(xlabel="epoch", ylabel="loss (nats per utterance)", yscale="log", title="Training")
+    ax.xaxis.get_major_locator().set_params(integer=True)
     rates.set(ylabel="label error rate", ylim=(-0.03, None))
     ax.legend(handles=lines, loc="upper right")
     return ax

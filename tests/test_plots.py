@@ -67,6 +67,7 @@ def test_history_draws_what_is_there():
     for name, line in lines.items():
         np.testing.assert_array_equal(line.get_ydata(), history[name])
     assert ax.get_yscale() == "log"
+    assert all(tick == int(tick) for tick in ax.get_xticks())  # there is no epoch 1.5
 
 
 def test_utterance_shares_one_time_axis():
