@@ -1,15 +1,17 @@
 """Keras's LSTM, several times faster on a CPU. Taught in notebook 11_faster_and_many_devices.
 
 The same layer with the same weights; its two passes over the frames are compiled by XLA, and the
-backward pass is derived by hand. Everything that does not need the frame before, such as the
-product of inputs and kernel or the gradients of the weights, is one product of large matrices
-outside of the loop over the frames. sigmoid(x) is computed as (1 + tanh(x / 2)) / 2: so one tanh over
-one contiguous array serves all four gates, which XLA turns into vector instructions.
+backward pass is derived by hand. What does not need the frame before, such as the product of inputs
+and kernel or the gradients of the weights, is one product of large matrices outside of the loop
+over the frames. sigmoid(x) is computed as (1 + tanh(x / 2)) / 2, so that one tanh over one array
+serves all four gates: XLA turns that into vector instructions, and tanh of slices it does not.
 
 Source of the equations: Hochreiter and Schmidhuber, "Long Short-Term Memory", Neural Computation
 9(8), 1997, with the forget gate of Gers, Schmidhuber and Cummins, 2000; in the order of
 keras.layers.LSTM: input gate, forget gate, cell candidate, output gate.
 """
+
+import math
 
 try:
     import tensorflow as tf
@@ -26,9 +28,10 @@ class LSTM(keras.layers.LSTM):
     """keras.layers.LSTM with the same arguments, weights and results (to float32 rounding).
 
     It runs eagerly, in a `tf.function`, inside code that XLA compiles, and inside `Bidirectional`,
-    with masks of any form. Under mixed precision it computes in float32 and returns what the policy
-    asks for. XLA compiles for each new shape, about half a second; frames are padded up to a multiple
-    of 64, and a batch of more than 8 up to a multiple of 8, so that there are few.
+    with any mask (batch, time). Under mixed precision it computes in float32 and returns what the
+    policy asks for. XLA compiles for each new shape, about half a second. So that there are few,
+    frames are padded up to a multiple of 64, and a batch of more than 8 up to a multiple of 8
+    (but for shapes that a graph knows beforehand).
 
     Keras's own code runs instead where this one can't: dropout inside the cell, other activations,
     `unroll`, float64, another backend than TensorFlow, or with a GPU (for which Keras has cuDNN).
@@ -36,11 +39,10 @@ class LSTM(keras.layers.LSTM):
     A model is saved with the name of Keras's layer: it loads without this file, too, then with
     Keras's code, and where this file is imported, with this one.
 
-    Raises:
-        NotImplementedError: where a second derivative is asked for.
+    Its second derivative is NaN: it is not implemented.
     """
 
-    __module__ = "keras.layers"  # what a saved model says
+    __module__ = "keras.layers"  # as it is in a saved model
 
     def inner_loop(self, sequences, initial_state, mask, training=False):
         if not self._is_served(training):
@@ -99,28 +101,37 @@ def _lstm(features, kernel, recurrent_kernel, bias, hidden, cell, mask):
 def _compiled(features, kernel, recurrent_kernel, bias, hidden, cell, mask, frames):
     @tf.custom_gradient
     def differentiable(*arguments):
-        outputs, last_cell, gates, cells = _forward(*arguments, mask, frames)
+        # No gradient may look for a way through the loops: XLA knows none.
+        results = map(tf.stop_gradient, _forward(*arguments, mask, frames))
+        outputs, last_cell, gates, cells = results
 
         def gradient(*upstream):
             features, *weights, _, hidden, _ = arguments
             kept = features, *weights, hidden, outputs, gates, cells, mask, frames
-            return _first_derivative(*_backward(*kept, *upstream))
+            derivatives = _backward(*kept, *upstream)
+            return _once(derivatives, *arguments, *upstream)
 
         return (outputs, last_cell), gradient
 
     return differentiable(features, kernel, recurrent_kernel, bias, hidden, cell)
 
 
-@tf.custom_gradient
-def _first_derivative(*gradients):
-    def refuse(*_):
-        raise NotImplementedError("This LSTM has no second derivative; keras.layers.LSTM has.")
+def _once(derivatives, *causes):
+    """The derivatives, whose own derivatives by their causes are NaN and not a silent zero."""
 
-    return gradients, refuse
+    @tf.custom_gradient
+    def constant(*causes):
+        def unknown(*upstream):
+            wanted = tf.add_n([tf.reduce_sum(tf.abs(u)) for u in upstream])
+            return [tf.zeros_like(x) + tf.where(wanted == 0, 0.0, math.nan) for x in causes]
+
+        return [tf.stop_gradient(d) for d in derivatives], unknown
+
+    return constant(*causes)
 
 
 def _scale(units):
-    """What turns a gate's input x into the argument of its tanh: half of it, but for the candidate."""
+    """What a gate's input is multiplied by before its tanh, (4 units,): 1 for the candidate."""
     return tf.repeat(tf.constant([0.5, 0.5, 1.0, 0.5]), units)
 
 
