@@ -20,6 +20,7 @@ _HOME = {
     "CTCLossLayer": "layers",
     "build_models": "models",
     "lesson_optimizer": "models",
+    "LSTM": "recurrent",
     "audio_encoder": "encoders",
     "build_encoder_models": "encoders",
     "image_encoder": "encoders",

@@ -83,17 +83,15 @@ def _learn(options, alphabet, utterances, features, labels) -> None:
 
     padded, lengths = pad_features(features)
     train_model, predict_model = build_models(13, alphabet.num_classes, seed=options.seed)
-    train_model.compile(optimizer=lesson_optimizer(options.steps))
-    batch = {"features": padded, "labels": sparse_labels(labels), "feature_length": lengths}
-    # The repeated batch makes an epoch many steps long: fit's own cost per epoch is paid rarely.
+    # The repeated batch makes an epoch many steps long, and TensorFlow makes them without a word to
+    # Keras in between: fit's own cost per epoch and per step is paid rarely.
     epochs = math.ceil(options.steps / STEPS_PER_EPOCH)
+    steps = math.ceil(options.steps / epochs)
+    train_model.compile(lesson_optimizer(options.steps), steps_per_execution=steps)
+    batch = {"features": padded, "labels": sparse_labels(labels), "feature_length": lengths}
     started = time.perf_counter()
     train_model.fit(
-        repeat_batch(batch),
-        epochs=epochs,
-        steps_per_epoch=math.ceil(options.steps / epochs),
-        shuffle=False,
-        verbose=1,
+        repeat_batch(batch), epochs=epochs, steps_per_epoch=steps, shuffle=False, verbose=1
     )
     seconds = time.perf_counter() - started
 
