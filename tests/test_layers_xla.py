@@ -53,14 +53,21 @@ def test_the_default_is_exact_where_the_sparse_op_gives_inf():
     assert np.isinf(theirs.losses[0])
 
 
+@pytest.mark.parametrize("longest", [12, 64, 150])  # 150: over three int64
 @pytest.mark.parametrize("jit_compile", [False, True])
-def test_error_rates_agree_with_tensorflow_ops(jit_compile):
-    frames, batch = 40, 32
-    logits = RNG.normal(size=(batch, frames, C)).astype(np.float32)
-    logits[:4, :, C - 1] += 20  # nothing but blanks
-    lengths = RNG.integers(1, frames + 1, batch).astype(np.int32)
-    label_length = RNG.integers(1, 12, batch).astype(np.int32)
-    labels = RNG.integers(0, C - 1, (batch, 12)).astype(np.int32)
+def test_error_rates_agree_with_tensorflow_ops(jit_compile, longest):
+    frames, batch = 200, 32
+    label_length = RNG.integers(1, longest + 1, batch).astype(np.int32)
+    label_length[:2] = longest
+    labels = RNG.integers(0, C - 1, (batch, 192)).astype(np.int32)
+    paths = RNG.integers(0, C, (batch, frames))  # far from the labels, and half of them near
+    paths[1::2] = labels[1::2].repeat(2, axis=1)[:, :frames]
+    paths[RNG.random(paths.shape) < 0.1] = C - 1
+    paths[2] = C - 1  # nothing but blanks
+    logits = RNG.normal(size=(batch, frames, C)) + 10 * np.eye(C)[paths]
+    logits = logits.astype(np.float32)
+    lengths = np.minimum(2 * label_length, frames).astype(np.int32)
+    lengths[0] = frames
     rates = tf.function(_label_error_rates, jit_compile=jit_compile)(
         logits, labels, lengths, label_length
     )
@@ -68,6 +75,18 @@ def test_error_rates_agree_with_tensorflow_ops(jit_compile):
     truth = tf.RaggedTensor.from_tensor(labels, lengths=label_length).to_sparse()
     expected = tf.edit_distance(decoded, tf.cast(truth, tf.int64))
     np.testing.assert_allclose(rates, expected, rtol=1e-6)
+
+
+def test_error_rates_of_batches_of_any_width():
+    """Through the layer, which pads: perfect paths but for one wrong label."""
+    for width in (1, 63, 64, 65, 130):
+        labels = np.arange(width)[None] % (C - 1)
+        paths = labels.copy()
+        paths[0, width // 2] = C - 1
+        layer = CTCLossLayer()
+        logits = 10 * np.eye(C, dtype=np.float32)[paths]
+        layer(logits, labels, np.array([width]), np.array([width]))
+        assert float(layer.ler.result()) == pytest.approx(1 / width)
 
 
 def test_under_xla_an_infeasible_utterance_shows_in_the_loss():
