@@ -9,6 +9,7 @@ _HOME = {
     "Alphabet": "text",
     "Utterance": "speech",
     "bundled_utterance": "speech",
+    "bundled_word_times": "speech",
     "ldc93s1_utterance": "speech",
     "mfcc_features": "speech",
     "read_wav": "speech",

@@ -1,5 +1,6 @@
 """Sound to features, and the recordings of the tutorial. Taught in notebook 00_start_here."""
 
+import csv
 import math
 import os
 from pathlib import Path
@@ -98,6 +99,15 @@ def bundled_utterance() -> Utterance:
     """The sentence of LDC93S1 spoken by a synthesiser (scripts/make_recording.py)."""
     samples, sample_rate = read_wav(BUNDLED)
     return Utterance(samples, sample_rate, SENTENCE)
+
+
+def bundled_word_times() -> list[tuple[str, float, float]]:
+    """(word, start, end) in seconds of each word of the bundled recording, as its speaker reports.
+
+    A word ends where the next one begins. The real recording has no such table here.
+    """
+    with open(BUNDLED.with_suffix(".csv"), newline="", encoding="ascii") as file:
+        return [(r["word"], float(r["start"]), float(r["end"])) for r in csv.DictReader(file)]
 
 
 def ldc93s1_utterance(cache_dir: str | os.PathLike | None = None) -> Utterance:
