@@ -30,6 +30,9 @@ _HOME = {
     "RepeatableDropout": "training",
     "completed_epochs": "training",
     "ctc_loss": "losses",
+    "middle_frames": "aligner",
+    "share_in_words": "aligner",
+    "train_aligner": "aligner",
     "align": "lattice",
     "forward_backward": "lattice",
     "spans_to_seconds": "lattice",
@@ -45,7 +48,7 @@ _HOME = {
     "plot_features": "plots",
     "plot_history": "plots",
     "plot_lattice": "plots",
-    "plot_utterance": "plots",
+    "plot_utterance": "picture",
 }
 __all__ = sorted(_HOME)
 
