@@ -18,7 +18,7 @@ except ModuleNotFoundError as error:
     ) from error
 import keras
 
-STEPS, RATE = 100, 0.03  # updates for each window; Adam's first learning rate
+STEPS, RATE = 200, 0.02  # updates for each window; Adam's first learning rate
 BLANK_BIAS = 4.0  # the first logit of the blank, so that letters start short
 
 
