@@ -9,6 +9,7 @@ _HOME = {
     "Alphabet": "text",
     "Utterance": "speech",
     "bundled_utterance": "speech",
+    "bundled_word_times": "speech",
     "ldc93s1_utterance": "speech",
     "mfcc_features": "speech",
     "read_wav": "speech",
@@ -30,6 +31,9 @@ _HOME = {
     "RepeatableDropout": "training",
     "completed_epochs": "training",
     "ctc_loss": "losses",
+    "middle_frames": "aligner",
+    "share_in_words": "aligner",
+    "train_aligner": "aligner",
     "align": "lattice",
     "forward_backward": "lattice",
     "spans_to_seconds": "lattice",
@@ -45,7 +49,7 @@ _HOME = {
     "plot_features": "plots",
     "plot_history": "plots",
     "plot_lattice": "plots",
-    "plot_utterance": "plots",
+    "plot_utterance": "picture",
 }
 __all__ = sorted(_HOME)
 

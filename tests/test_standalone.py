@@ -124,14 +124,33 @@ from mistakes import confusions, edit_path, plot_confusions
 assert edit_path("ab", "b") == [("a", None), ("b", "b")]
 plot_confusions(confusions([[0, 1]], [[1]], 2), "ab").figure.savefig("x.png")
 """,
+    "aligner": """
+import numpy as np, tensorflow as tf
+from aligner import middle_frames, share_in_words, train_aligner
+def loss_fn(logits, labels, logit_length, label_length):
+    return tf.nn.ctc_loss(
+        labels, logits, label_length, logit_length, logits_time_major=False, blank_index=-1
+    )
+features = np.eye(2)[None, [0, 0, 1, 1]]
+labels = tf.sparse.from_dense([[1]])
+logits = train_aligner(features, labels, [4], 3, loss_fn, windows=(1, 3))
+assert logits.shape == (1, 4, 3) and set(logits[0].argmax(axis=1)) == {1, 2}
+(frame,) = middle_frames(logits[0], [(1, 2, 4, 0.0)])
+assert share_in_words("a", [frame], [("a", 2, 4)]) == 1
+""",
+    "picture": """
+import matplotlib; matplotlib.use("agg")
+import numpy as np
+from picture import plot_utterance
+plot_utterance(np.ones(800), 8000, np.eye(3)[[0, 2, 1]], "ab", [("a", 0, 0.01)]).savefig("x.png")
+""",
     "plots": """
 import matplotlib; matplotlib.use("agg")
 import numpy as np
-from plots import plot_emissions, plot_features, plot_history, plot_utterance
+from plots import plot_emissions, plot_features, plot_history
 plot_features(np.ones((9, 13)))
 plot_emissions(np.eye(3)[[0, 2, 1]], "ab")
 plot_history({"loss": [2.0, 1.0], "ler": [1.0, 0.5]})
-plot_utterance(np.ones(800), 8000, np.eye(3)[[0, 2, 1]], "ab").savefig("x.png")
 """,
 }
 
@@ -174,7 +193,8 @@ def test_models_say_what_else_to_copy(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "module", ["batches", "encoders", "layers", "losses", "models", "recurrent", "training"]
+    "module",
+    ["aligner", "batches", "encoders", "layers", "losses", "models", "recurrent", "training"],
 )
 def test_without_tensorflow_the_package_to_install_is_named(module):
     code = f"import sys; sys.modules['tensorflow'] = None\nimport ctc_tutorial.{module}"
