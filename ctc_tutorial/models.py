@@ -75,7 +75,7 @@ def lesson_optimizer(steps: int) -> keras.optimizers.Optimizer:
     """The optimizer that learns the two utterances in `steps` updates, 400 to be sure.
 
     SGD with momentum, as in 2020, at a learning rate 40 times larger, which clipping the global
-    gradient norm makes safe, and which falls to zero along a cosine. How sure: benchmarks/recipe.md.
+    gradient norm makes safe, and which falls to zero along a cosine (benchmarks/recipe.md).
     """
     rate = keras.optimizers.schedules.CosineDecay(0.2, steps)
     return keras.optimizers.SGD(rate, momentum=0.9, global_clipnorm=5.0)

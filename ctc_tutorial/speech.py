@@ -71,7 +71,7 @@ def mfcc_features(
     """Mel-frequency cepstral coefficients of 25 ms windows every 10 ms, normalised.
 
     13 coefficients by python_speech_features, minus the mean and divided by the standard deviation
-    over the frames of the utterance. (One that hardly changes, by less than 0.001, is not blown up.)
+    over the frames of the utterance. (A deviation below 0.001 counts as 0.001.)
 
     Args:
         samples: [N], mono, on the 16-bit scale.
