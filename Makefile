@@ -19,6 +19,7 @@ lab: .venv/.reader
 # The CTC loss against TensorFlow, Keras, PyTorch and optax; writes benchmarks/RESULTS.md.
 bench: .venv-bench/.installed
 	.venv-bench/bin/python benchmarks/ctc_loss.py
+	.venv-bench/bin/python benchmarks/step.py
 
 # Executes the notebooks (all, or NB=notebooks/00_start_here.ipynb) and writes their outputs.
 notebooks: .venv/.tests
