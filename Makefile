@@ -1,8 +1,8 @@
-# make run · make test · make lab · make bench - each sets itself up; on Windows see the README.
+# make run · make test · make lab · make bench · make margins - each sets itself up; on Windows see the README.
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test lab bench badges notebooks clean
+.PHONY: run test lab bench margins badges notebooks clean
 
 run: .venv/.reader
 	$(BIN)/python -m ctc_tutorial --plot ctc.png
@@ -20,6 +20,12 @@ lab: .venv/.reader
 bench: .venv-bench/.installed
 	.venv-bench/bin/python benchmarks/ctc_loss.py
 	.venv-bench/bin/python benchmarks/step.py
+
+# Runs every training with many seeds and settings (an hour); writes benchmarks/margins.md.
+margins: .venv/.tests
+	$(BIN)/python benchmarks/recipe.py
+	$(BIN)/python benchmarks/aligner.py
+	$(BIN)/python benchmarks/margins.py
 
 # Executes the notebooks (all, or NB=notebooks/00_start_here.ipynb) and writes their outputs.
 notebooks: .venv/.tests

@@ -138,10 +138,11 @@ def test_agrees_with_tensorflow(classes, width):
     assert decoded[0][0].ids.size > 10
 
 
-def test_agrees_with_tensorflow_on_the_recordings(pair):
+@pytest.mark.training
+def test_agrees_with_tensorflow_on_the_recordings(pair, training_seed):
     features, labels = zip(*pair, strict=True)
     padded, lengths = pad_features(features)
-    train_model, predict_model = build_models(13, 28, seed=0)
+    train_model, predict_model = build_models(13, 28, seed=training_seed)
     train_model.compile(lesson_optimizer(400))
     batch = {"features": padded, "labels": sparse_labels(labels), "feature_length": lengths}
     # A quarter of the lesson: it reads nearly everything, and is in doubt about some letters.

@@ -31,8 +31,9 @@ def decoded(output: str) -> list[str]:
 SENTENCES = ["she had your dark suit in greasy wash water all year", "dark suit in greasy"]
 
 
+@pytest.mark.training
 @pytest.mark.parametrize("recording", ["bundled", "ldc93s1"])
-def test_both_recordings_are_read_back(recording, tmp_path, request):
+def test_both_recordings_are_read_back(recording, tmp_path, request, training_seed):
     environment = {}
     if recording == "ldc93s1":
         request.getfixturevalue("ldc93s1")
@@ -40,7 +41,8 @@ def test_both_recordings_are_read_back(recording, tmp_path, request):
 
         environment.setdefault("CTC_TUTORIAL_DATA", str(RECORDINGS))
     plot, model = tmp_path / "job.png", tmp_path / "job.keras"
-    job = run("--recording", recording, "--plot", plot, "--save", model, **environment)
+    options = ("--recording", recording, "--seed", str(training_seed))
+    job = run(*options, "--plot", plot, "--save", model, **environment)
     assert job.returncode == 0, job.stderr
     assert decoded(job.stdout) == SENTENCES
     assert job.stdout.count("label error rate  0.000") == 2

@@ -42,13 +42,14 @@ def error_rate(predict_model, features, labels):
     return label_error_rate(labels, greedy_decode(predict_model.predict_on_batch(padded), lengths))
 
 
-def test_sixteen_utterances_in_shuffled_batches_are_learnt_to_zero_error():
+@pytest.mark.training
+def test_sixteen_utterances_in_shuffled_batches_are_learnt_to_zero_error(training_seed):
     features, labels = utterances(16, seed=0)
     assert len({len(f) for f in features}) > 8
-    train_model, predict_model = build_models(NUM_FEATURES, CLASSES, units=32, seed=0)
+    train_model, predict_model = build_models(NUM_FEATURES, CLASSES, units=32, seed=training_seed)
     assert error_rate(predict_model, features, labels) > 0.5
     train_model.compile(optimizer=keras.optimizers.Adam(0.02, global_clipnorm=5.0))
-    dataset = bucketed_dataset(features, labels, 4, CLASSES, seed=0)
+    dataset = bucketed_dataset(features, labels, 4, CLASSES, seed=training_seed)
     train_model.fit(dataset, epochs=40, verbose=0, shuffle=False)
     assert error_rate(predict_model, features, labels) == 0
     assert train_model.evaluate(dataset, verbose=0, return_dict=True)["ler"] == 0
@@ -62,11 +63,12 @@ def logged(folder, tag):
     return [float(tf.make_ndarray(v.tensor)) for v in values]
 
 
-def test_early_stopping_checkpoint_tensorboard_and_schedule_together(tmp_path):
-    train = bucketed_dataset(*utterances(32, seed=0), 4, CLASSES)
+@pytest.mark.training
+def test_early_stopping_checkpoint_tensorboard_and_schedule_together(tmp_path, training_seed):
+    train = bucketed_dataset(*utterances(32, seed=0), 4, CLASSES, seed=training_seed)
     held_out = utterances(16, seed=1)
     validation = bucketed_dataset(*held_out, 4, CLASSES, shuffle=False)
-    model, predict_model = build_models(NUM_FEATURES, CLASSES, units=32, seed=0)
+    model, predict_model = build_models(NUM_FEATURES, CLASSES, units=32, seed=training_seed)
     schedule = keras.optimizers.schedules.CosineDecay(0.02, 60 * 8)
     model.compile(optimizer=keras.optimizers.Adam(schedule, global_clipnorm=5.0))
     # Keras can't tell by the name which way val_ler is better: mode. At first the model emits
