@@ -1,4 +1,4 @@
-"""Which assert about a trained model would another seed or another machine break? Writes margins.md.
+"""Which assert about a trained model would another seed or machine break? Writes margins.md.
 
     python benchmarks/margins.py [--seeds 20] [--other-seeds 3] [--notebooks 00 04] [--settings ...]
 
