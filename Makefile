@@ -16,9 +16,12 @@ test: .venv/.tests
 lab: .venv/.reader
 	$(BIN)/jupyter lab notebooks
 
-# The CTC loss against TensorFlow, Keras, PyTorch and optax; writes benchmarks/RESULTS.md.
+# The CTC loss against TensorFlow, Keras, PyTorch and optax (writes benchmarks/RESULTS.md), the
+# metric of the layer (layer.md), the convolutional trainings against PyTorch (convolutions.md).
 bench: .venv-bench/.installed
 	.venv-bench/bin/python benchmarks/ctc_loss.py
+	.venv-bench/bin/python benchmarks/layer.py
+	.venv-bench/bin/python benchmarks/convolutions.py
 
 # Executes the notebooks (all, or NB=notebooks/00_start_here.ipynb) and writes their outputs.
 notebooks: .venv/.tests

@@ -3,13 +3,12 @@
     python benchmarks/convolutions.py [--rounds 5]
 
 Every contender is a process of its own, since TensorFlow reads some settings once, when it starts.
-They take turns: an epoch each, 100 batches, round after round, and ratios are taken within a round.
+They take turns: an epoch each, 50 batches, round after round, and ratios are taken within a round.
 All train on the same strings in the same batches. TensorFlow's pads and shuffles them in `fit`, as
 the notebooks do; PyTorch's are ready.
 """
 
 import argparse
-import ctypes
 import json
 import os
 import platform
@@ -17,30 +16,43 @@ import resource
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
 import numpy as np
 
 RESULTS = Path(__file__).with_name("convolutions.md")
+BATCHES = 50
 PAUSE = 0.3  # seconds: as long as idle threads of the contender before may still spin
+NO_ONEDNN = {"TF_ENABLE_ONEDNN_OPTS": "0"}
 CONTENDERS = {  # what it is, and its environment
     "torch": ("PyTorch", {}),
+    "torch-1": ("PyTorch, 1 thread", {"OMP_NUM_THREADS": "1"}),
     "fit": ("`fit`", {}),
-    "fit-no-onednn": ("`fit`, TF_ENABLE_ONEDNN_OPTS=0", {"TF_ENABLE_ONEDNN_OPTS": "0"}),
-    "fit-no-onednn-mallopt": (
-        "the same, glibc told by `mallopt` to keep what is freed",
-        {"TF_ENABLE_ONEDNN_OPTS": "0"},
-    ),
+    "fit-generator": ("`fit`, data from `Dataset.from_generator`", {}),
+    "fit-no-onednn": ("`fit`, TF_ENABLE_ONEDNN_OPTS=0", NO_ONEDNN),
+    "fit-no-onednn-generator": ("both", NO_ONEDNN),
 }
+REMARKS = """
+The layers, their sizes and the CTC loss are the same, and so is the loss for the same weights. The
+ratio of waiting times is to the faster of PyTorch's two in that round, the ratio of CPU times to
+PyTorch on one thread, whose threads do not spin.
+
+`Dataset.from_generator` is what `bucketed_dataset` used to be made of. Its op (TensorFlow 2.21; not
+2.18) calls `mallopt(M_MMAP_THRESHOLD, 128 kB)`, which holds for the whole process: every larger
+buffer of every op is then fetched from the kernel page by page and given back at once.
+`keras.utils.PyDataset` in `fit` is made of it, too. TF_ENABLE_ONEDNN_OPTS=0 takes the convolutions
+from oneDNN, which PyTorch uses as well, to Eigen.
+"""
 
 
 def build(task: str):
-    """The Keras model of a recipe in unseen.py, uncompiled, and 100 batches as a dataset."""
+    """The Keras model of a recipe in unseen.py, uncompiled, and its batches as a dataset."""
     import unseen
 
     compose, encoder, num_features, stride, _, _, batch_size, _ = unseen.TASKS[task]
-    features, labels = compose(100 * batch_size, "train", 100, augment=True)
+    features, labels = compose(BATCHES * batch_size, "train", 100, augment=True)
     dataset = unseen.bucketed_dataset(
         features, labels, batch_size, unseen.NUM_CLASSES, logit_length=lambda n: n // stride
     )
@@ -51,19 +63,23 @@ def build(task: str):
     return model, dataset
 
 
-def keras_epoch(task: str, mallopt: bool):
+def keras_epoch(task: str, from_generator: bool) -> Callable:
     """A function that trains for an epoch."""
-    if mallopt:  # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD
-        libc = ctypes.CDLL("libc.so.6")
-        libc.mallopt(-3, 1 << 30), libc.mallopt(-1, 2**31 - 1)
     import keras
+    import tensorflow as tf
 
+    from ctc_tutorial import batches
+
+    if from_generator:
+        batches._from_generator = lambda generator_fn, signature: tf.data.Dataset.from_generator(
+            generator_fn, output_signature=signature
+        )
     model, dataset = build(task)
     model.compile(keras.optimizers.Adam(5e-3))
     return lambda: model.fit(dataset, shuffle=False, verbose=0)
 
 
-def torch_epoch(task: str):
+def torch_epoch(task: str) -> Callable:
     """The same in PyTorch, checked to give the same loss for the same weights."""
     import keras
     import torch
@@ -96,16 +112,21 @@ def torch_epoch(task: str):
 
 
 def contend(name: str, task: str) -> None:
-    """The child: two epochs to warm up, then one for each line that it is sent."""
-    epoch = torch_epoch(task) if name == "torch" else keras_epoch(task, name.endswith("mallopt"))
-    epoch(), epoch()
+    """The child: an epoch to warm up, then one for each line that it is sent."""
+    if name.startswith("torch"):
+        epoch = torch_epoch(task)
+    else:
+        epoch = keras_epoch(task, name.endswith("generator"))
+    epoch()
     print("ready", flush=True)
     for _ in sys.stdin:
         before, start = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter()
         epoch()
         wall, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF)
         user, system = after.ru_utime - before.ru_utime, after.ru_stime - before.ru_stime
-        print(json.dumps([10 * seconds for seconds in (wall, user, system)]), flush=True)
+        print(
+            json.dumps([1000 / BATCHES * seconds for seconds in (wall, user, system)]), flush=True
+        )
 
 
 def measure(task: str, rounds: int) -> dict[str, np.ndarray]:
@@ -129,11 +150,12 @@ def measure(task: str, rounds: int) -> dict[str, np.ndarray]:
 
 
 def table(taken: dict[str, np.ndarray]) -> str:
-    header = ["", "wall, ms", "user, ms", "system, ms", "ratio to PyTorch, wall", "CPU"]
+    header = ["", "wall, ms", "user, ms", "system, ms", "ratio to PyTorch, wall", "ratio, CPU"]
     lines = [header, ["---"] * len(header)]
     for name, times in taken.items():
         wall, cpu = times[:, 0], times[:, 1] + times[:, 2]
-        torch_wall, torch_cpu = taken["torch"][:, 0], taken["torch"][:, 1:].sum(axis=1)
+        torch_wall = np.minimum(taken["torch"][:, 0], taken["torch-1"][:, 0])
+        torch_cpu = taken["torch-1"][:, 1:].sum(axis=1)
         low, middle, high = np.percentile(wall / torch_wall, [25, 50, 75])
         ratios = f"{middle:.2f} ({low:.2f}-{high:.2f})", f"{np.median(cpu / torch_cpu):.2f}"
         medians = [f"{x:.1f}" for x in np.median(times, axis=0)]
@@ -153,13 +175,13 @@ def main() -> None:
         "# The convolutional trainings: measured\n",
         f"{date.today()}, {platform.machine()}, {os.cpu_count()} cores, load average at the start "
         f"{load_average:.1f}. Written by `make bench` (benchmarks/convolutions.py): milliseconds "
-        f"per step, medians of {options.rounds} epochs of 100 batches that took turns.\n",
+        f"per step, medians of {options.rounds} epochs of {BATCHES} batches that took turns.\n",
     ]
     for task in ("digits", "speech"):
         result = table(measure(task, options.rounds))
         print(task, result, sep="\n", flush=True)
         parts += [f"## {task}\n", result]
-    parts.append(Path(__file__).with_name("convolutions_tried.md").read_text(encoding="utf-8"))
+    parts.append(REMARKS.strip() + "\n")
     RESULTS.write_text("\n".join(parts), encoding="utf-8")
 
 
