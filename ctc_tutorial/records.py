@@ -23,40 +23,41 @@ _FIELDS = {
 
 
 def write_records(
-    pairs: Iterable[tuple[np.ndarray, Sequence[int]]], folder: str | os.PathLike, shards: int
+    pairs: Iterable[tuple[np.ndarray, Sequence[int]]], folder: str | os.PathLike, per_shard: int
 ) -> list[Path]:
-    """Write utterances to several files, each a fair sample of all of them.
+    """Write utterances, in their order, to several files of which each has so many.
 
-    Utterance i goes to shard i modulo `shards`, as a `tf.train.Example`: its features as bytes
-    (float16 takes half of the space of float32), their dtype and shape, and its ids.
+    An utterance is a `tf.train.Example`: its features as bytes (float16 takes half of the space of
+    float32), their dtype and shape, and its ids.
 
     Args:
         pairs: features [T_i, ...] and label ids [L_i]; can be a stream, which is read once.
         folder: made if it does not exist.
-        shards: number of files. Reading is more random the more there are; files of 100 MB and
-            more are read at full speed.
+        per_shard: utterances in a file; the last one can have fewer. `read_records` mixes 16 files
+            at a time, so there should be more of them, and files of 100 MB and more are read fast.
 
     Returns:
-        The paths, `records-00000-of-00008.tfrecord` and so on. They appear when all is written: a
-        run that was killed leaves none of them.
+        The paths, `records-00000-of-00008.tfrecord` and so on. They get these names when all is
+        written: a run that was killed leaves none.
 
     Raises:
-        ValueError: fewer utterances than shards.
+        ValueError: no utterances, or a `per_shard` below 1.
     """
-    folder = Path(folder)
+    if per_shard < 1:
+        raise ValueError(f"per_shard={per_shard}: a file holds at least 1 utterance")
+    folder, pairs, unfinished = Path(folder), iter(pairs), []
     folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / f"records-{i:05}-of-{shards:05}.tfrecord" for i in range(shards)]
-    writers = [tf.io.TFRecordWriter(f"{path}.unfinished") for path in paths]
-    count = 0
-    for (features, ids), writer in zip(pairs, itertools.cycle(writers), strict=False):
-        writer.write(_example(np.asarray(features), ids).SerializeToString())
-        count += 1
-    for writer in writers:
-        writer.close()
-    if count < shards:
-        raise ValueError(f"{count} utterances are too few for {shards} shards")
-    for path in paths:
-        os.replace(f"{path}.unfinished", path)
+    for first in pairs:
+        unfinished.append(folder / f"{len(unfinished)}.unfinished")
+        with tf.io.TFRecordWriter(os.fspath(unfinished[-1])) as writer:
+            for pair in itertools.chain([first], itertools.islice(pairs, per_shard - 1)):
+                writer.write(_example(*pair).SerializeToString())
+    if not unfinished:
+        raise ValueError("expected at least one utterance")
+    count = len(unfinished)
+    paths = [folder / f"records-{i:05}-of-{count:05}.tfrecord" for i in range(count)]
+    for old, new in zip(unfinished, paths, strict=True):
+        old.replace(new)
     return paths
 
 
@@ -73,7 +74,7 @@ def read_records(
     Args:
         paths: of the shards; of several machines, each can take its part, `paths[worker::workers]`.
         shuffle: read the shards in random order, 16 at a time in turn, and draw the utterances
-            from a buffer. False: the order in which `write_records` was given them.
+            from a buffer. False: in the order of the paths, as they were written.
         seed, first_epoch: call n of the function depends on `seed` and `first_epoch + n` alone.
         buffer: utterances to draw from.
 
@@ -94,13 +95,15 @@ def read_records(
     def stream():
         rng = np.random.default_rng((seed, next(epochs)))
         if not shuffle:
-            return _utterances(sorted(paths), len(paths))
+            return _utterances(paths, 1)
         return _drawn(_utterances(rng.permutation(paths).tolist(), 16), buffer, rng)
 
     return stream
 
 
 def _example(features, ids):
+    features = np.asarray(features)
+
     def integers(values):
         return tf.train.Feature(int64_list=tf.train.Int64List(value=values))
 
