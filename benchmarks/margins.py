@@ -1,6 +1,6 @@
 """Which assert about a trained model would another seed or machine break? Writes margins.md.
 
-    python benchmarks/margins.py [--seeds 20] [--other-seeds 3] [--notebooks 00 04] [--settings ...]
+    python benchmarks/margins.py [--seeds 20] [--other-seeds 3] [--only 00 tests] [--settings ...]
 
 Runs the code of every notebook with `SEED` replaced, and every test marked `training` with
 TRAINING_SEED set; no failing assert ends a run, each is counted. The settings stand for other
@@ -40,23 +40,42 @@ class Counting(ast.NodeTransformer):
         return ast.fix_missing_locations(ast.copy_location(counted, node))
 
 
-def run_notebook(path: Path, seed: int) -> list[str]:
-    """The asserts that fail, and the errors that nobody announced, of one run in this process."""
+def run_notebook(path: Path, seeds: list[int]) -> list[str]:
+    """The asserts that fail, and the errors that nobody announced, of runs in this process."""
     os.environ["MPLBACKEND"] = "agg"
     from IPython.core.interactiveshell import InteractiveShell
-    from IPython.utils.io import capture_output
 
     os.chdir(path.parent)
     shell, failures = InteractiveShell.instance(), []
-    shell.user_ns["_failed"] = lambda text: failures.append(f"{name}: {text}")
     shell.ast_transformers.append(Counting())
-    seeds = 0
-    for number, cell in enumerate(json.loads(path.read_text(encoding="utf-8"))["cells"]):
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    for seed in seeds:
+        shell.reset(new_session=False)
+        registered = dict(_custom_objects())
+        failures += run_cells(shell, cells, seed)
+        _custom_objects().clear()  # a notebook may register its classes but once
+        _custom_objects().update(registered)
+    return failures
+
+
+def _custom_objects() -> dict:
+    import keras
+
+    return keras.saving.get_custom_objects()
+
+
+def run_cells(shell, cells: list[dict], seed: int) -> list[str]:
+    from IPython.utils.io import capture_output
+
+    failures: list[str] = []
+    seeded = 0
+    shell.user_ns["_failed"] = lambda text: failures.append(f"{name}: {text}")
+    for number, cell in enumerate(cells):
         if cell["cell_type"] != "code":
             continue
         name, source = f"cell {number}", "".join(cell["source"])
         source, found = re.subn(r"(?m)^SEED = \d+", f"SEED = {seed}", source)
-        seeds += found
+        seeded += found
         # The notebooks settle this for their readers; here the setting under test does.
         source = re.sub(r'(?m)^os\.environ\["TF_ENABLE_ONEDNN_OPTS"\] = .*$', "", source)
         with capture_output() as output:
@@ -66,52 +85,53 @@ def run_notebook(path: Path, seed: int) -> list[str]:
         if error is not None and not announced:
             failures.append(f"{name}: {type(error).__name__}: {error}")
             print(output.stdout[-2000:], file=sys.stderr)
-    if seeds != 1:
-        raise SystemExit(f"{path.name} has {seeds} lines SEED = ..., not one")
+    if seeded != 1:
+        raise SystemExit(f"{seeded} lines SEED = ..., not one")
     return failures
 
 
-def run_tests(seed: int) -> list[str]:
+def run_tests(seeds: list[int]) -> list[str]:
     """The failing tests among those that train."""
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-m", "training", "-rfE", "--tb=no", "tests"],
-        cwd=ROOT,
-        env={**os.environ, "TRAINING_SEED": str(seed)},
-        capture_output=True,
-        text=True,
-    )
-    if done.returncode not in (0, 1):
-        raise SystemExit(done.stdout[-2000:])
-    return re.findall(r"(?m)^(?:FAILED|ERROR) (\S+)", done.stdout)
+    failures = []
+    for seed in seeds:
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "-m", "training", "-rfE", "--tb=no", "tests"],
+            cwd=ROOT,
+            env={**os.environ, "TRAINING_SEED": str(seed)},
+            capture_output=True,
+            text=True,
+        )
+        if done.returncode not in (0, 1):
+            raise SystemExit(done.stdout[-2000:])
+        failures += re.findall(r"(?m)^(?:FAILED|ERROR) (\S+)", done.stdout)
+    return failures
 
 
 def run_all(options: argparse.Namespace) -> Counter:
     """(what, setting) -> runs; (what, setting, assert) -> failures."""
-    notebooks = sorted(
-        p.name for p in ROOT.glob("notebooks/*.ipynb") if p.name.startswith(options.notebooks)
-    )
+    everything = [p.name for p in sorted(ROOT.glob("notebooks/*.ipynb"))] + ["tests"]
     jobs = [
-        (what, setting, seed)
+        (what, setting, options.seeds if setting == "as it is" else options.other_seeds)
         for setting in options.settings
-        for what in [*notebooks, "tests"]
-        for seed in range(options.seeds if setting == "as it is" else options.other_seeds)
+        for what in everything
+        if what.startswith(tuple(options.only))
     ]
 
     def one(job):
-        what, setting, seed = job
+        what, setting, seeds = job
         environment = {"TF_ENABLE_ONEDNN_OPTS": "0", **os.environ, **SETTINGS[setting]}
         environment |= {"TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": str(ROOT)}
-        command = [sys.executable, __file__, "--one", what, str(seed)]
+        command = [sys.executable, __file__, "--one", what, "--seeds", str(seeds)]
         done = subprocess.run(command, env=environment, capture_output=True, text=True)
         if done.returncode:
             raise SystemExit(f"{job}: {done.stderr[-2000:]}")
         print(job, done.stdout.splitlines()[-1], flush=True)
-        return what, setting, json.loads(done.stdout.splitlines()[-1])
+        return job, json.loads(done.stdout.splitlines()[-1])
 
     count = Counter()
     with ThreadPoolExecutor(options.at_once) as pool:
-        for what, setting, failures in pool.map(one, jobs):
-            count[what, setting] += 1
+        for (what, setting, seeds), failures in pool.map(one, jobs):
+            count[what, setting] += seeds
             for failure in failures:
                 count[what, setting, failure] += 1
     return count
@@ -138,17 +158,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--other-seeds", type=int, default=3, help="for each other setting")
-    parser.add_argument("--notebooks", nargs="*", default=[""], help="how their names begin")
+    parser.add_argument("--only", nargs="+", default=[""], help="what begins so: 00 tests")
     parser.add_argument("--settings", nargs="+", choices=SETTINGS, default=list(SETTINGS))
     parser.add_argument("--at-once", type=int, default=2)
     parser.add_argument("--output", type=Path, default=RESULTS)
-    parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)  # one run, in this process
+    parser.add_argument("--one", help=argparse.SUPPRESS)  # in this process
     options = parser.parse_args()
-    options.notebooks = tuple(options.notebooks)
     if options.one:
-        what, seed = options.one
-        path = ROOT / "notebooks" / what
-        failures = run_tests(int(seed)) if what == "tests" else run_notebook(path, int(seed))
+        seeds, path = list(range(options.seeds)), ROOT / "notebooks" / options.one
+        failures = run_tests(seeds) if options.one == "tests" else run_notebook(path, seeds)
         print(json.dumps(failures))
     else:
         write(run_all(options), options.output)

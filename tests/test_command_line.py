@@ -64,7 +64,7 @@ def test_own_stereo_recording_at_another_rate(tmp_path):
     samples, rate = read_wav(bundled_utterance_path())
     part = np.repeat(samples[int(0.8 * rate) : int(1.5 * rate)], 2).astype(np.int16)
     wavfile.write(tmp_path / "mine.wav", 2 * rate, np.stack([part, part], axis=1))
-    arguments = ("--wav", "mine.wav", "--text", "Dark Suit", "--steps", 200, "--plot", "mine.png")
+    arguments = ("--wav", "mine.wav", "--text", "Dark Suit", "--steps", 400, "--plot", "mine.png")
     job = run(*arguments, cwd=tmp_path)
     assert job.returncode == 0, job.stderr
     assert "not checked" in job.stdout and (tmp_path / "mine.png").stat().st_size > 20_000

@@ -66,7 +66,9 @@ LOST = "another worker is lost"
 def lose_a_worker(command, folder):
     """Kill the second worker after the first checkpoint; what the first one then says."""
     with two_workers(command) as (first, second):
+        deadline = time.monotonic() + LIMIT
         while not (folder / "checkpoint.npz").exists() and first.poll() is None:
+            assert time.monotonic() < deadline, "no checkpoint"
             time.sleep(0.05)
         second.kill()
         return first.communicate(timeout=LIMIT)[1]
