@@ -16,10 +16,13 @@ test: .venv/.tests
 lab: .venv/.reader
 	$(BIN)/jupyter lab notebooks
 
-# The CTC loss against TensorFlow, Keras, PyTorch and optax; writes benchmarks/RESULTS.md.
+# The CTC loss against TensorFlow, Keras, PyTorch and optax (writes benchmarks/RESULTS.md), whole
+# training steps against PyTorch's (step.md, convolutions.md), the metric of the layer (layer.md).
 bench: .venv-bench/.installed
 	.venv-bench/bin/python benchmarks/ctc_loss.py
 	.venv-bench/bin/python benchmarks/step.py
+	.venv-bench/bin/python benchmarks/convolutions.py
+	.venv-bench/bin/python benchmarks/layer.py
 
 # Runs every training with many seeds and settings (an hour); writes benchmarks/margins.md.
 margins: .venv/.tests

@@ -42,6 +42,7 @@ _HOME = {
     "forward_backward": "lattice",
     "spans_to_seconds": "lattice",
     "beam_search_decode": "decoding",
+    "decode_in_processes": "decoding",
     "greedy_decode": "decoding",
     "label_error_rate": "decoding",
     "word_error_rate": "decoding",

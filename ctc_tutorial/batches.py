@@ -197,11 +197,47 @@ def bucketed_dataset(
     length, ids = tf.TensorSpec((size,), tf.int32), tf.TensorSpec((None,), tf.int32)
     inputs = tf.TensorSpec((size, None, *np.shape(first[0])[1:]), tf.float32)
     signature = (inputs, length, ids, length)
-    dataset = tf.data.Dataset.from_generator(batches, output_signature=signature)
+    dataset = _from_generator(batches, signature)
     if not streamed:
         dataset = dataset.apply(tf.data.experimental.assert_cardinality(count))
     dataset = dataset.map(lambda *arrays: _by_name(*arrays, dense_labels)).prefetch(2)
     return _without_autotuning(dataset)
+
+
+def _from_generator(generator_fn, signature):
+    """What tf.data.Dataset.from_generator gives, by other ops.
+
+    That one's op (TensorFlow 2.21, not yet 2.18) sets glibc's M_MMAP_THRESHOLD to 128 kB for the
+    whole process: from then on every larger buffer of every op is fetched from the kernel, page by
+    page, and given back. It made the training of a convolutional network 1.8 times as long
+    (benchmarks/convolutions.md).
+    """
+    passes, started = {}, itertools.count()
+    nothing = [np.zeros([0] * spec.shape.rank, spec.dtype.as_numpy_dtype) for spec in signature]
+
+    def start(_):
+        number = next(started)
+        passes[number] = generator_fn()
+        passes.pop(number - 8, None)  # probably left before its end
+        return np.int64(number)
+
+    def read(number):
+        arrays = next(passes[int(number)], None)
+        return (np.bool_(arrays is not None), *(arrays or nothing))
+
+    def one_pass(number):
+        types = [tf.bool, *(spec.dtype for spec in signature)]
+        dataset = tf.data.Dataset.from_tensors(number).repeat()
+        dataset = dataset.map(lambda number: tuple(tf.numpy_function(read, [number], types)))
+        return dataset.take_while(lambda more, *_: more)
+
+    def shaped(_, *arrays):
+        shapes = (spec.shape for spec in signature)
+        return tuple(tf.ensure_shape(x, shape) for x, shape in zip(arrays, shapes, strict=True))
+
+    once = tf.data.Dataset.from_tensors(0)
+    once = once.map(lambda x: tf.numpy_function(start, [x], tf.int64))
+    return once.flat_map(one_pass).map(shaped)
 
 
 def _feasible(pairs, num_classes, logit_length, infeasible):

@@ -1,6 +1,8 @@
 """`bucketed_dataset`: what it yields, in which order, and what it refuses."""
 
 import itertools
+import subprocess
+import sys
 import warnings
 
 import keras
@@ -192,3 +194,47 @@ def test_fit_takes_it_and_gets_the_right_loss(dense):
         for f, ids in zip(features, labels, strict=True)
     ]  # fmt: skip
     np.testing.assert_allclose(history.history["loss"], [np.mean(losses)] * 2, rtol=1e-5)
+
+
+PAGE_FAULTS = """
+import ctypes, resource
+import numpy as np
+import tensorflow as tf
+from ctc_tutorial.batches import bucketed_dataset
+
+libc = ctypes.CDLL(None)
+libc.malloc.restype, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+libc.memset.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t]
+
+def faults(size):
+    for n in range(4):
+        if n == 2:  # glibc has seen the size: from here on it keeps what is freed
+            before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        buffer = libc.malloc(size)
+        libc.memset(buffer, 1, size)
+        libc.free(buffer)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+assert faults(8 << 20) < 100  # of 4 kB each
+list(bucketed_dataset([np.zeros((9, 2))], [[0]], 1, 3))
+assert faults(24 << 20) < 100
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="of glibc's malloc")
+def test_other_buffers_are_not_fetched_from_the_kernel_every_time():
+    """As they are in a process that has run TensorFlow 2.21's from_generator: see the source."""
+    result = subprocess.run([sys.executable, "-c", PAGE_FAULTS], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+
+
+def test_passes_can_overlap_and_be_left_before_their_end():
+    features, labels = utterances(30)
+    dataset = bucketed_dataset(features, labels, 4, CLASSES, shuffle=False)
+    expected = [features[i][0, 0] for i in range(0, 30, 4)]
+    passes = [iter(dataset) for _ in range(3)]
+    seen = [[next(one)[0]["features"].numpy()[0, 0, 0] for one in passes] for _ in expected]
+    np.testing.assert_array_equal(seen, np.transpose([expected] * 3))
+    assert all(next(one, None) is None for one in passes)
+    for _ in range(20):
+        assert next(iter(dataset))[0]["features"][0, 0, 0] == 0

@@ -67,6 +67,30 @@ from losses import ctc_loss
 loss = ctc_loss(np.log([[[0.4, 1e-9, 0.6]] * 2]), [[0]], [2], [1])
 np.testing.assert_allclose(np.exp(-loss), [0.64], rtol=1e-5)
 """,
+    "records": """
+import numpy as np
+from records import read_records, write_records
+paths = write_records([(np.full((2, 3), i, np.float32), [i]) for i in range(5)], "shards", 2)
+read = list(read_records(paths)())
+assert sorted(int(ids[0]) for _, ids in read) == list(range(5)) and len(paths) == 3
+assert all(features.shape == (2, 3) and features[0, 0] == ids[0] for features, ids in read)
+""",
+    "distributed": """
+import keras, numpy as np, tensorflow as tf
+from distributed import SumThenClip, train_in_rounds
+class SGD(SumThenClip, keras.optimizers.SGD):
+    pass
+class Energy(keras.layers.Layer):
+    def call(self, x):
+        self.add_loss(tf.reduce_mean(x**2))
+        return x
+model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1), Energy()])
+model.compile(SGD(0.1, global_clipnorm=1.0))
+data = tf.data.Dataset.from_tensors((np.ones((4, 2), np.float32),))
+for rounds, numbers in ((2, [1, 2]), (3, [3])):
+    done = train_in_rounds(model, tf.distribute.get_strategy(), lambda n: data, rounds, "saved")
+    assert [number for number, _ in done] == numbers
+""",
     "lattice": """
 import numpy as np
 from lattice import align, forward_backward, spans_to_seconds
@@ -194,7 +218,18 @@ def test_models_say_what_else_to_copy(tmp_path):
 
 @pytest.mark.parametrize(
     "module",
-    ["aligner", "batches", "encoders", "layers", "losses", "models", "recurrent", "training"],
+    [
+        "aligner",
+        "batches",
+        "distributed",
+        "encoders",
+        "layers",
+        "losses",
+        "models",
+        "records",
+        "recurrent",
+        "training",
+    ],
 )
 def test_without_tensorflow_the_package_to_install_is_named(module):
     code = f"import sys; sys.modules['tensorflow'] = None\nimport ctc_tutorial.{module}"
