@@ -1,8 +1,8 @@
-# make run · make test · make lab · make bench - each sets itself up; on Windows see the README.
+# make run · make test · make lab · make bench · make margins - each sets itself up; on Windows see the README.
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test lab bench badges notebooks clean
+.PHONY: run test lab bench margins badges notebooks clean
 
 run: .venv/.reader
 	$(BIN)/python -m ctc_tutorial --plot ctc.png
@@ -16,12 +16,19 @@ test: .venv/.tests
 lab: .venv/.reader
 	$(BIN)/jupyter lab notebooks
 
-# The CTC loss against TensorFlow, Keras, PyTorch and optax (writes benchmarks/RESULTS.md), the
-# metric of the layer (layer.md), the convolutional trainings against PyTorch (convolutions.md).
+# The CTC loss against TensorFlow, Keras, PyTorch and optax (writes benchmarks/RESULTS.md), whole
+# training steps against PyTorch's (step.md, convolutions.md), the metric of the layer (layer.md).
 bench: .venv-bench/.installed
 	.venv-bench/bin/python benchmarks/ctc_loss.py
-	.venv-bench/bin/python benchmarks/layer.py
+	.venv-bench/bin/python benchmarks/step.py
 	.venv-bench/bin/python benchmarks/convolutions.py
+	.venv-bench/bin/python benchmarks/layer.py
+
+# Runs every training with many seeds and settings (an hour); writes benchmarks/margins.md.
+margins: .venv/.tests
+	$(BIN)/python benchmarks/recipe.py
+	$(BIN)/python benchmarks/aligner.py
+	$(BIN)/python benchmarks/margins.py
 
 # Executes the notebooks (all, or NB=notebooks/00_start_here.ipynb) and writes their outputs.
 notebooks: .venv/.tests

@@ -1,4 +1,8 @@
-"""The main job: learn a recording and its text, read it back. `python -m ctc_tutorial --help`."""
+"""The main job: learn a recording and its text, read it back. `python -m ctc_tutorial --help`.
+
+Two networks share it. The LSTM of the lesson reads. It learns by heart, so where it writes a letter
+means little; the aligner, which has no memory, says where the letters are spoken.
+"""
 
 import argparse
 import math
@@ -7,7 +11,8 @@ import sys
 import time
 from pathlib import Path
 
-# Before TensorFlow is imported: no start-up lines, and the same sums on every x86 processor.
+# Before TensorFlow is imported: no start-up lines; without oneDNN one library less whose rounding
+# differs from machine to machine.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 
@@ -16,6 +21,7 @@ from .text import Alphabet
 
 EXCERPT = (0.8, 2.0, slice(13, 32))  # seconds, and the characters spoken then: four words
 STEPS_PER_EPOCH = 40
+FRAME_STEP, FRAME_MIDDLE = 0.01, 0.0125  # seconds: a frame is 0.025 s long
 PICTURES = (".png", ".svg", ".pdf")
 
 
@@ -83,17 +89,15 @@ def _learn(options, alphabet, utterances, features, labels) -> None:
 
     padded, lengths = pad_features(features)
     train_model, predict_model = build_models(13, alphabet.num_classes, seed=options.seed)
-    train_model.compile(optimizer=lesson_optimizer(options.steps))
-    batch = {"features": padded, "labels": sparse_labels(labels), "feature_length": lengths}
-    # The repeated batch makes an epoch many steps long: fit's own cost per epoch is paid rarely.
+    # The repeated batch makes an epoch many steps long, and TensorFlow makes them without a word to
+    # Keras in between: fit's own cost per epoch and per step is paid rarely.
     epochs = math.ceil(options.steps / STEPS_PER_EPOCH)
+    steps = math.ceil(options.steps / epochs)
+    train_model.compile(lesson_optimizer(options.steps), steps_per_execution=steps)
+    batch = {"features": padded, "labels": sparse_labels(labels), "feature_length": lengths}
     started = time.perf_counter()
     train_model.fit(
-        repeat_batch(batch),
-        epochs=epochs,
-        steps_per_epoch=math.ceil(options.steps / epochs),
-        shuffle=False,
-        verbose=1,
+        repeat_batch(batch), epochs=epochs, steps_per_epoch=steps, shuffle=False, verbose=1
     )
     seconds = time.perf_counter() - started
 
@@ -103,22 +107,48 @@ def _learn(options, alphabet, utterances, features, labels) -> None:
         rate = label_error_rate([utterance.text], [decoded])
         print(f"\ntruth    {utterance.text}\ndecoded  {decoded}\nlabel error rate  {rate:.3f}")
     print(f"\n{int(train_model.optimizer.iterations)} training steps in {seconds:.1f} s")
-    if options.plot:
-        _plot(options.plot, utterances[0], logits[0, : lengths[0]], alphabet)
+    bundled = options.recording == "bundled" and not options.wav
+    words = speech.bundled_word_times() if bundled else []
+    _point(options.plot, alphabet, utterances[0], labels[0], batch, words)
     if options.save:
         predict_model.save(options.save)
         print(f"model    {options.save}")
 
 
-def _plot(path: str, utterance: speech.Utterance, logits, alphabet: Alphabet) -> None:
+def _point(plot: str | None, alphabet: Alphabet, utterance, ids, batch: dict, words) -> None:
+    """Say when each letter of the first utterance is spoken; draw it if `plot` is a path."""
+    from .aligner import middle_frames, share_in_words, train_aligner
+    from .lattice import align, spans_to_seconds
+    from .losses import ctc_loss
+
+    started = time.perf_counter()
+    logits = train_aligner(**batch, num_classes=alphabet.num_classes, loss_fn=ctc_loss)
+    seconds = time.perf_counter() - started
+    logits = logits[0, : batch["feature_length"][0]]  # [T, C]
+    spans = align(logits, ids).spans
+    if words:
+        times = middle_frames(logits, spans) * FRAME_STEP + FRAME_MIDDLE
+        share = share_in_words(utterance.text, times, words)
+        found = f"{share:.0%} of the letters lie in their word, give or take 0.05 s"
+    else:
+        found = "not checked: nobody has marked when the words of this recording are spoken"
+    print(f"aligner  {found}; trained in {seconds:.1f} s")
+    if plot:
+        in_seconds = spans_to_seconds(spans, FRAME_STEP)
+        letters = [
+            (c, span.start, span.end) for c, span in zip(utterance.text, in_seconds, strict=True)
+        ]
+        _plot(plot, utterance, logits, alphabet, letters, words)
+
+
+def _plot(path: str, utterance, logits, alphabet: Alphabet, letters: list, words: list) -> None:
     import matplotlib
 
     matplotlib.use("agg")  # a file, not a window
-    from .plots import plot_utterance
+    from .picture import plot_utterance
 
-    figure = plot_utterance(
-        utterance.samples, utterance.sample_rate, logits, alphabet.characters, title=utterance.text
-    )
+    samples, rate, _ = utterance
+    figure = plot_utterance(samples, rate, logits, alphabet.characters, letters, words)
     figure.savefig(path, dpi=110)
     print(f"picture  {path}")
 

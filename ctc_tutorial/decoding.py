@@ -4,7 +4,10 @@ Logits are batch-major `(batch, time, classes)`; the blank is the last class unl
 `blank_index` says otherwise. This file needs NumPy only and can be copied alone.
 """
 
+import itertools
+import os
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
 from typing import NamedTuple
 
 import numpy as np
@@ -107,6 +110,41 @@ def beam_search_decode(
     return results
 
 
+def decode_in_processes(
+    decode: Callable[[np.ndarray, np.ndarray], list], logits, logit_length, pool: Executor
+) -> list:
+    """decode(logits, logit_length), by one process of a pool for each core of the machine.
+
+        if __name__ == "__main__":  # the processes import the script that starts them
+            with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+                ids = decode_in_processes(greedy_decode, logits, logit_length, pool)
+
+    Args:
+        decode: a function of a module, not a lambda: `beam_search_decode`, or
+            `functools.partial(beam_search_decode, beam_width=50)`.
+        logits, logit_length: as for `decode`.
+        pool: kept open for all batches, as starting the processes takes about a second.
+
+    Returns:
+        What decode(logits, logit_length) returns.
+
+    Raises:
+        ValueError: as from `decode`, which numbers the utterances of its part of the batch; the
+            message says with which one that part starts.
+    """
+    logits, lengths = np.asarray(logits), np.asarray(logit_length)
+    edges = np.linspace(0, len(logits), (os.cpu_count() or 1) + 1).astype(int)
+    parts = [slice(*pair) for pair in itertools.pairwise(edges)]
+    tasks = [pool.submit(decode, logits[part], lengths[part]) for part in parts]
+    results = []
+    for part, task in zip(parts, tasks, strict=True):
+        try:
+            results += task.result()
+        except ValueError as error:
+            raise ValueError(f"in the part from utterance {part.start} on: {error}") from error
+    return results
+
+
 class _Prefixes:
     """All prefixes met so far, numbered from the empty one, 0: a trie with its added scores."""
 
@@ -117,9 +155,7 @@ class _Prefixes:
         self.rows = {-1: np.zeros(classes)}
 
     def grow(self, number: int, label: int) -> int:
-        """The number of a prefix grown by a label; the blank leaves it as it is."""
-        if label == self.blank:
-            return number
+        """The number of a prefix grown by a label, which is not the blank."""
         grown = self.numbers.setdefault((number, label), len(self.origins))
         if grown == len(self.origins):
             self.origins.append((number, label))
@@ -149,11 +185,11 @@ def _search(log_probs, width: int, score_fn, blank: int) -> list[tuple]:
     """(ids, log probability, score) of each prefix in the last beam, best score first."""
     classes = log_probs.shape[1]
     prefixes = _Prefixes(classes, blank, score_fn)
-    beam, total, score = np.array([0]), np.zeros(1), np.zeros(1)
+    beam, parents, last = np.array([0]), np.array([-1]), np.array([blank])
+    total, score = np.zeros(1), np.zeros(1)
     # Log probability of the alignments that end in a blank, and of those that end in a label.
     in_blank, in_label = np.zeros(1), np.full(1, -np.inf)
     for frame in log_probs:
-        parents, last = np.array([prefixes.origins[n] for n in beam]).T
         # Each prefix grown by each class; the same label is a new one only after a blank.
         grown = total[:, None] + frame
         grown[np.arange(len(beam)), last] = in_blank + frame[last]
@@ -167,17 +203,23 @@ def _search(log_probs, width: int, score_fn, blank: int) -> list[tuple]:
         grown[:, blank] = np.logaddexp(stay_blank, stay_label)
 
         ranked = grown if score_fn is None else grown + [prefixes.added(n) for n in beam]
-        keep = np.argpartition(-ranked, min(width, ranked.size) - 1, axis=None)[:width]
-        keep = keep[ranked.flat[keep] > -np.inf]
+        # Of a full beam, what is worse than all prefixes as they are need not be sorted.
+        least = ranked[:, blank].min() if len(beam) == width else -np.inf
+        grown, ranked = grown.ravel(), ranked.ravel()
+        keep = np.flatnonzero((ranked >= least) & (ranked > -np.inf))
         if not keep.size:
             return []
+        if keep.size > width:
+            keep = keep[np.argpartition(-ranked[keep], width - 1)[:width]]
         row, label = np.divmod(keep, classes)
-        total, score = grown.flat[keep], ranked.flat[keep]
-        in_blank = np.where(label == blank, stay_blank[row], -np.inf)
-        in_label = np.where(label == blank, stay_label[row], total)
-        beam = np.array(
-            [prefixes.grow(int(beam[r]), int(c)) for r, c in zip(row, label, strict=True)]
-        )
+        total, score = grown[keep], ranked[keep]
+        stays = label == blank
+        in_blank = np.where(stays, stay_blank[row], -np.inf)
+        in_label = np.where(stays, stay_label[row], total)
+        parents, last = np.where(stays, parents[row], beam[row]), np.where(stays, last[row], label)
+        beam = beam[row]
+        for i in np.flatnonzero(~stays):
+            beam[i] = prefixes.grow(int(parents[i]), int(label[i]))
     order = np.argsort(-score, kind="stable")
     return [(prefixes.ids(beam[i]), float(total[i]), float(score[i])) for i in order]
 

@@ -89,7 +89,7 @@ class CTCLossLayer(keras.layers.Layer):
         losses = tf.where(label_length > 0, losses, math.nan)  # where XLA has dropped the check
         counted = tf.cast(feasible, tf.float32)
         total = tf.reduce_sum(losses * counted)
-        self.add_loss(tf.math.divide_no_nan(total, tf.reduce_sum(counted)))
+        self.add_loss(_mean_over_batch(total, tf.reduce_sum(counted)))
         # XLA compiles anew for every shape: a few shapes for all batches, as in ctc_loss.
         scored = tf.pad(scored, [[0, 0], [0, -tf.shape(scored)[1] % 64], [0, 0]])
         dense = tf.pad(dense, [[0, 0], [0, 64 - tf.shape(dense)[1] % 64]])
@@ -140,6 +140,23 @@ def _dense_labels(labels, label_length):
     return tf.cast(dense, tf.int32), tf.cast(tf.reshape(label_length, [-1]), tf.int32)
 
 
+@tf.custom_gradient
+def _mean_over_batch(total, count):
+    """total / count, of the rows of one replica where a `tf.distribute` strategy has several.
+
+    Keras takes the mean of the replicas' gradients. So that it is the gradient of the mean over
+    the whole batch, also with uneven or empty shares, each is divided by the mean count.
+    """
+
+    def gradient(upstream):
+        replica, share = tf.distribute.get_replica_context(), count
+        if replica and replica.num_replicas_in_sync > 1:
+            share = replica.all_reduce(tf.distribute.ReduceOp.MEAN, count)
+        return tf.math.divide_no_nan(upstream, share), None
+
+    return tf.math.divide_no_nan(total, count), gradient
+
+
 def _check(logits, labels, logit_length, label_length):
     """Which utterances CTC can align, bool [B], and what to say of the first that it can't."""
     frames, num_classes = tf.shape(logits)[1], logits.shape[-1]
@@ -154,14 +171,16 @@ def _check(logits, labels, logit_length, label_length):
         & (logit_length <= frames)
         & (label_length + repeats <= logit_length)
     )
-    row = tf.argmin(tf.cast(feasible, tf.int32), output_type=tf.int32)
-    has = [
-        "CTC cannot align utterance",
-        row,
-        "of the batch: labels",
-        labels[row, : label_length[row]],
-    ]
-    has += ["with adjacent repeats", repeats[row], "and logit_length", logit_length[row]]
+    # One more row, so that there is one to look at where a replica gets none.
+    labels = tf.pad(labels, [[0, 1], [0, 0]])
+    label_length, repeats, logit_length, found = (
+        tf.pad(x, [[0, 1]])
+        for x in (label_length, repeats, logit_length, tf.cast(~feasible, tf.int32))
+    )
+    row = tf.argmax(found, output_type=tf.int32)
+    has = ["CTC cannot align utterance", row, "of the batch: labels"]
+    has += [labels[row, : label_length[row]], "with adjacent repeats", repeats[row]]
+    has += ["and logit_length", logit_length[row]]
     needs = ["of", frames, "frames; it needs 1 or more labels from 0 to", num_classes - 2]
     needs += ["(the last class is the blank) and a frame for each label and repeat"]
     return feasible, [*has, *needs]

@@ -1,4 +1,7 @@
-"""Two models on one set of weights, to train and to predict. Taught in notebook 04_two_models."""
+"""Two models on one set of weights, to train and to predict. Taught in notebook 04_two_models.
+
+Copy layers.py and recurrent.py with this file.
+"""
 
 try:
     import tensorflow  # noqa: F401 - for an error that names the package to install
@@ -7,6 +10,16 @@ except ModuleNotFoundError as error:
         "this module needs TensorFlow: pip install tensorflow-cpu (or tensorflow)"
     ) from error
 import keras
+
+try:
+    if __package__:
+        from .layers import CTCLossLayer
+        from .recurrent import LSTM
+    else:
+        from layers import CTCLossLayer
+        from recurrent import LSTM
+except ImportError as error:
+    raise ImportError("copy layers.py and recurrent.py beside models.py, too") from error
 
 
 def build_models(
@@ -26,7 +39,7 @@ def build_models(
         bidirectional: read the frames both ways. Frames of zeros are masked then, so that the
             backward direction starts at each utterance's own end: pad with zeros.
         loss_layer: called as loss_layer(logits, labels, feature_length), returns the logits; by
-            default `CTCLossLayer()` of layers.py.
+            default `CTCLossLayer()`.
         seed: of the initial weights; by default they differ from call to call.
 
     Returns:
@@ -38,7 +51,7 @@ def build_models(
     labels = keras.Input((None,), sparse=True, dtype="int32", name="labels")
     feature_length = keras.Input((), dtype="int32", name="feature_length")
 
-    encoder = keras.layers.LSTM(
+    encoder = LSTM(  # keras.layers.LSTM, faster
         units,
         return_sequences=True,
         kernel_initializer=keras.initializers.GlorotUniform(seed=seed),
@@ -52,29 +65,17 @@ def build_models(
     initializer = keras.initializers.TruncatedNormal(stddev=0.1, seed=seed)
     logits = keras.layers.Dense(num_classes, kernel_initializer=initializer, name="logits")(hidden)
 
-    loss_layer = loss_layer or _neighbour_loss_layer()
+    loss_layer = loss_layer or CTCLossLayer()
     passed_through = loss_layer(logits, labels, feature_length)
     train_model = keras.Model([features, labels, feature_length], passed_through)
     return train_model, keras.Model(features, logits)
 
 
-def _neighbour_loss_layer() -> keras.layers.Layer:
-    """CTCLossLayer from layers.py: in the package, or copied beside this file."""
-    try:
-        if __package__:
-            from .layers import CTCLossLayer
-        else:
-            from layers import CTCLossLayer
-    except ImportError as error:
-        raise ImportError("copy layers.py beside this file too, or pass loss_layer=...") from error
-    return CTCLossLayer()
-
-
 def lesson_optimizer(steps: int) -> keras.optimizers.Optimizer:
-    """The optimizer that learns the two utterances from every seed tried, in `steps` updates.
+    """The optimizer that learns the two utterances in `steps` updates, 400 to be sure.
 
-    SGD with momentum, as in 2020, at a learning rate 20 times larger, which clipping the global
-    gradient norm makes safe, and which falls to zero along a cosine.
+    SGD with momentum, as in 2020, at a learning rate 40 times larger, which clipping the global
+    gradient norm makes safe, and which falls to zero along a cosine (benchmarks/recipe.md).
     """
-    rate = keras.optimizers.schedules.CosineDecay(0.1, steps)
+    rate = keras.optimizers.schedules.CosineDecay(0.2, steps)
     return keras.optimizers.SGD(rate, momentum=0.9, global_clipnorm=5.0)

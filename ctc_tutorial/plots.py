@@ -10,7 +10,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
-from matplotlib.figure import Figure
 
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#999999"
 FRAME_SECONDS = 0.01
@@ -162,27 +161,6 @@ def plot_history(history: Mapping[str, Sequence[float]], ax: Axes | None = None)
     rates.set(ylabel="label error rate", ylim=(-0.03, None))
     ax.legend(handles=lines, loc="upper right")
     return ax
-
-
-def plot_utterance(
-    samples: np.ndarray,
-    sample_rate: int,
-    logits: np.ndarray,
-    characters: str,
-    frame_seconds: float = FRAME_SECONDS,
-    title: str = "",
-) -> Figure:
-    """The main job in one picture: the waveform above, the emissions and their letters below."""
-    figure, (top, bottom) = plt.subplots(
-        2, 1, figsize=(12, 5.5), sharex=True, height_ratios=(1, 1.6), layout="constrained"
-    )
-    top.plot(np.arange(len(samples)) / sample_rate, samples, color=BLUE, linewidth=0.4)
-    top.set(ylabel="sample value", title=title or "Waveform")
-    plot_emissions(logits, characters, frame_seconds, bottom)
-    for _, frame in _decoded(logits):
-        top.axvline(frame * frame_seconds, color=ORANGE, linewidth=0.6, alpha=0.7)
-    bottom.set_xlim(0, len(samples) / sample_rate)
-    return figure
 
 
 def _new_axes(height: float) -> Axes:

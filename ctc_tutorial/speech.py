@@ -1,5 +1,6 @@
 """Sound to features, and the recordings of the tutorial. Taught in notebook 00_start_here."""
 
+import csv
 import math
 import os
 from pathlib import Path
@@ -64,15 +65,21 @@ def read_wav(path: str | os.PathLike) -> tuple[np.ndarray, int]:
     return scaled.astype(np.float32), sample_rate
 
 
-def mfcc_features(samples: np.ndarray, sample_rate: int) -> np.ndarray:
+def mfcc_features(
+    samples: np.ndarray, sample_rate: int, per_coefficient: bool = True
+) -> np.ndarray:
     """Mel-frequency cepstral coefficients of 25 ms windows every 10 ms, normalised.
 
-    The same as the 2020 program's: 13 coefficients by python_speech_features, minus the mean and
-    divided by the standard deviation of the whole utterance (one number each).
+    13 coefficients by python_speech_features, minus the mean and divided by the standard deviation
+    over the frames of the utterance. (A deviation below 0.001 counts as 0.001.)
 
     Args:
         samples: [N], mono, on the 16-bit scale.
         sample_rate: in Hz.
+        per_coefficient: each coefficient has a mean and a deviation of its own, which takes away
+            much of what distinguishes voices and microphones. False takes one number each for all
+            coefficients, as the program of 2020 does; small coefficients then stay small, and the
+            lesson's LSTM needs twice the steps.
 
     Returns:
         float32 [T, 13].
@@ -91,13 +98,24 @@ def mfcc_features(samples: np.ndarray, sample_rate: int) -> np.ndarray:
     # 512 is the default and right up to 20 kHz; beyond, it would cut every window short.
     nfft = max(512, 2 ** math.ceil(math.log2(0.025 * sample_rate)))
     features = mfcc(samples, sample_rate, nfft=nfft)
-    return ((features - features.mean()) / features.std()).astype(np.float32)
+    axis = 0 if per_coefficient else None
+    deviation = np.maximum(features.std(axis=axis), 1e-3)
+    return ((features - features.mean(axis=axis)) / deviation).astype(np.float32)
 
 
 def bundled_utterance() -> Utterance:
     """The sentence of LDC93S1 spoken by a synthesiser (scripts/make_recording.py)."""
     samples, sample_rate = read_wav(BUNDLED)
     return Utterance(samples, sample_rate, SENTENCE)
+
+
+def bundled_word_times() -> list[tuple[str, float, float]]:
+    """(word, start, end) in seconds of each word of the bundled recording, as its speaker reports.
+
+    A word ends where the next one begins. The real recording has no such table here.
+    """
+    with open(BUNDLED.with_suffix(".csv"), newline="", encoding="ascii") as file:
+        return [(r["word"], float(r["start"]), float(r["end"])) for r in csv.DictReader(file)]
 
 
 def ldc93s1_utterance(cache_dir: str | os.PathLike | None = None) -> Utterance:

@@ -15,6 +15,12 @@ from ctc_tutorial import Alphabet, Utterance, bundled_utterance, ldc93s1_utteran
 RECORDINGS = Path(__file__).parents[2] / "shared" / "data"
 
 
+@pytest.fixture
+def training_seed() -> int:
+    """The seed of the tests that train (marked `training`); `make margins` runs them with many."""
+    return int(os.environ.get("TRAINING_SEED", "0"))
+
+
 @pytest.fixture(scope="session")
 def ldc93s1() -> Utterance:
     """The real recording; never downloaded by a test."""

@@ -138,10 +138,11 @@ def test_agrees_with_tensorflow(classes, width):
     assert decoded[0][0].ids.size > 10
 
 
-def test_agrees_with_tensorflow_on_the_recordings(pair):
+@pytest.mark.training
+def test_agrees_with_tensorflow_on_the_recordings(pair, training_seed):
     features, labels = zip(*pair, strict=True)
     padded, lengths = pad_features(features)
-    train_model, predict_model = build_models(13, 28, seed=0)
+    train_model, predict_model = build_models(13, 28, seed=training_seed)
     train_model.compile(lesson_optimizer(400))
     batch = {"features": padded, "labels": sparse_labels(labels), "feature_length": lengths}
     # A quarter of the lesson: it reads nearly everything, and is in doubt about some letters.
@@ -149,13 +150,15 @@ def test_agrees_with_tensorflow_on_the_recordings(pair):
     logits = predict_model.predict(padded, verbose=0)
     # The two prune differently: a wide beam, so that neither loses much of a text's alignments.
     texts, theirs = tf.nn.ctc_beam_search_decoder(logits.transpose(1, 0, 2), lengths, 200, 2)
-    for row, hypotheses in enumerate(beam_search_decode(logits, lengths, 200, 2)):
+    # The third is there to tell whether the second one is clear: rounding may decide a tie.
+    for row, hypotheses in enumerate(beam_search_decode(logits, lengths, 200, 3)):
         assert hypotheses[0].ids.size > 10
-        for path, hypothesis in enumerate(hypotheses):
+        scores = np.array([h.log_probability for h in hypotheses])
+        np.testing.assert_allclose(scores[:2], theirs[row], atol=5e-3)
+        for path, hypothesis in enumerate(hypotheses[:2]):
             text = tf.sparse.to_dense(texts[path], default_value=-1).numpy()[row]
-            np.testing.assert_array_equal(hypothesis.ids, text[text >= 0])
-            log_probability = pytest.approx(float(theirs[row, path]), abs=5e-3)
-            assert hypothesis.log_probability == log_probability
+            if np.abs(np.delete(scores, path) - scores[path]).min() > 0.02:
+                np.testing.assert_array_equal(hypothesis.ids, text[text >= 0])
 
 
 @pytest.mark.parametrize("width", [2, 50])

@@ -1,5 +1,6 @@
 """python -m ctc_tutorial, as a reader runs it."""
 
+import re
 import subprocess
 import sys
 
@@ -30,8 +31,9 @@ def decoded(output: str) -> list[str]:
 SENTENCES = ["she had your dark suit in greasy wash water all year", "dark suit in greasy"]
 
 
+@pytest.mark.training
 @pytest.mark.parametrize("recording", ["bundled", "ldc93s1"])
-def test_both_recordings_are_read_back(recording, tmp_path, request):
+def test_both_recordings_are_read_back(recording, tmp_path, request, training_seed):
     environment = {}
     if recording == "ldc93s1":
         request.getfixturevalue("ldc93s1")
@@ -39,11 +41,17 @@ def test_both_recordings_are_read_back(recording, tmp_path, request):
 
         environment.setdefault("CTC_TUTORIAL_DATA", str(RECORDINGS))
     plot, model = tmp_path / "job.png", tmp_path / "job.keras"
-    job = run("--recording", recording, "--plot", plot, "--save", model, **environment)
+    options = ("--recording", recording, "--seed", str(training_seed))
+    job = run(*options, "--plot", plot, "--save", model, **environment)
     assert job.returncode == 0, job.stderr
     assert decoded(job.stdout) == SENTENCES
     assert job.stdout.count("label error rate  0.000") == 2
     assert "training steps in" in job.stdout and "━" in job.stdout  # the progress bar
+    (pointed,) = [line for line in job.stdout.splitlines() if line.startswith("aligner")]
+    if recording == "bundled":
+        assert int(re.search(r"(\d+)% of the letters lie in their word", pointed)[1]) >= 90
+    else:
+        assert "not checked" in pointed
     assert plot.read_bytes()[:4] == b"\x89PNG" and plot.stat().st_size > 20_000
 
     import keras
@@ -56,8 +64,10 @@ def test_own_stereo_recording_at_another_rate(tmp_path):
     samples, rate = read_wav(bundled_utterance_path())
     part = np.repeat(samples[int(0.8 * rate) : int(1.5 * rate)], 2).astype(np.int16)
     wavfile.write(tmp_path / "mine.wav", 2 * rate, np.stack([part, part], axis=1))
-    job = run("--wav", "mine.wav", "--text", "Dark Suit", "--steps", 200, cwd=tmp_path)
+    arguments = ("--wav", "mine.wav", "--text", "Dark Suit", "--steps", 400, "--plot", "mine.png")
+    job = run(*arguments, cwd=tmp_path)
     assert job.returncode == 0, job.stderr
+    assert "not checked" in job.stdout and (tmp_path / "mine.png").stat().st_size > 20_000
     assert decoded(job.stdout) == ["dark suit"]
 
 

@@ -117,14 +117,18 @@ def test_normalize_valid_equals_batch_norm_over_the_valid_frames():
         )
 
 
+@pytest.mark.training
 @pytest.mark.parametrize(("encoder", "num_features"), ENCODERS)
-def test_the_models_share_weights_learn_and_come_back_from_a_file(encoder, num_features, tmp_path):
+def test_the_models_share_weights_learn_and_come_back_from_a_file(
+    encoder, num_features, tmp_path, training_seed
+):
     rng = np.random.default_rng(4)
     x = rng.normal(size=(4, 40, num_features)).astype(np.float32)
     lengths = np.array([40, 40, 32, 36], np.int32)
     labels = tf.RaggedTensor.from_row_lengths([1, 2, 2, 3, 0, 1, 4], [2, 2, 1, 2]).to_sparse()
-    train, predict = build_encoder_models(encoder, num_features, 6, CTCLossLayer(), seed=0)
-    same = build_encoder_models(encoder, num_features, 6, CTCLossLayer(), seed=0)[1]
+    arguments = (encoder, num_features, 6, CTCLossLayer(), training_seed)
+    train, predict = build_encoder_models(*arguments)
+    same = build_encoder_models(*arguments)[1]
     for a, b in zip(predict.get_weights(), same.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
     inputs = {"features": x, "feature_length": lengths}

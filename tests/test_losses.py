@@ -254,9 +254,10 @@ class Loss(keras.layers.Layer):
         return logits
 
 
+@pytest.mark.training
 @pytest.mark.parametrize("jit", [False, True])
-def test_trains_a_compiled_keras_model(jit):
-    keras.utils.set_random_seed(0)
+def test_trains_a_compiled_keras_model(jit, training_seed):
+    keras.utils.set_random_seed(training_seed)
     x, ids, frames, lengths = random_batch()
     shapes = [(60, 7), (12,), (), ()]
     kinds = ["float32", "int32", "int32", "int32"]

@@ -123,8 +123,9 @@ def test_skipped_are_counted_per_epoch():
     np.testing.assert_allclose(history["loss"], expected, rtol=1e-5)
 
 
-def test_train_on_batch_learns_and_the_weights_are_shared():
-    train_model, predict_model = build_models(F, C, seed=0)
+@pytest.mark.training
+def test_train_on_batch_learns_and_the_weights_are_shared(training_seed):
+    train_model, predict_model = build_models(F, C, seed=training_seed)
     train_model.compile(keras.optimizers.Adam(0.02))
     before = predict_model.predict(X, verbose=0)
     untrained = reference_loss(predict_model)
@@ -175,10 +176,11 @@ def test_save_and_load_both_models(tmp_path):
     np.testing.assert_allclose(np.load(tmp_path / "y.npy"), expected, atol=1e-6)
 
 
-def test_mixed_precision_trains():
+@pytest.mark.training
+def test_mixed_precision_trains(training_seed):
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
-        train_model, _ = build_models(F, C, seed=0)
+        train_model, _ = build_models(F, C, seed=training_seed)
     finally:
         keras.config.set_dtype_policy("float32")
     train_model.compile(keras.optimizers.Adam(0.02))

@@ -16,7 +16,6 @@ from ctc_tutorial.plots import (
     plot_features,
     plot_history,
     plot_lattice,
-    plot_utterance,
 )
 
 PATH = [3, 0, 0, 3, 0, 2, 2, 3]  # characters "ab ", blank 3: reads "aa "
@@ -68,15 +67,6 @@ def test_history_draws_what_is_there():
         np.testing.assert_array_equal(line.get_ydata(), history[name])
     assert ax.get_yscale() == "log"
     assert all(tick == int(tick) for tick in ax.get_xticks())  # there is no epoch 1.5
-
-
-def test_utterance_shares_one_time_axis():
-    samples = np.random.default_rng(0).normal(size=1600)
-    figure = plot_utterance(samples, 8000, LOGITS, "ab ", title="aa")
-    top, bottom = figure.axes
-    assert top.get_xlim() == bottom.get_xlim() == (0, 0.2)
-    np.testing.assert_array_equal(top.lines[0].get_ydata(), samples)
-    assert len(top.lines) == 1 + 3 and len(bottom.texts) == 3
 
 
 def state_paths(text, frames):

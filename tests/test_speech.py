@@ -90,6 +90,23 @@ def test_bundled_recording():
     assert part.text == "dark suit in greasy" and part.sample_rate == 16000
 
 
+def test_word_times_of_the_bundled_recording():
+    whole, times = speech.bundled_utterance(), speech.bundled_word_times()
+    assert [word for word, _, _ in times] == whole.text.split()
+    starts, ends = np.array([span[1:] for span in times]).T
+    assert starts[0] == 0.2 and (starts < ends).all()
+    np.testing.assert_array_equal(starts[1:], ends[:-1])
+    # Heard in the sound: silence before the first word and after the last, a voice in each.
+    loud = np.abs(whole.samples) > 100
+    first, *_, last = np.flatnonzero(loud) / whole.sample_rate
+    assert abs(first - starts[0]) < 0.02 and abs(last - ends[-1]) < 0.02
+    assert all(loud[int(16000 * a) : int(16000 * b)].mean() > 0.4 for a, b in times_of(times))
+
+
+def times_of(words):
+    return [(start, end) for _, start, end in words]
+
+
 def test_ldc93s1(ldc93s1):
     assert ldc93s1.sample_rate == 16000 and ldc93s1.samples.shape == (46797,)
     assert ldc93s1.text == speech.SENTENCE

@@ -42,20 +42,16 @@ history = model.fit([np.ones((2, 4, 2)), labels, np.array([4, 2])], verbose=0).h
 assert set(history) == {"loss", "ler"} and np.isfinite(history["loss"][0])
 """,
     "models": """
-import keras, numpy as np
+import numpy as np
 from models import build_models
-class PassThrough(keras.layers.Layer):
-    def call(self, logits, labels, logit_length):
-        return logits
-train, predict = build_models(4, 3, units=5, loss_layer=PassThrough(), seed=0)
+train, predict = build_models(4, 3, units=5, seed=0)
 assert [i.name for i in train.inputs] == ["features", "labels", "feature_length"]
 assert predict.predict(np.ones((2, 7, 4)), verbose=0).shape == (2, 7, 3)
-try:
-    build_models(4, 3)
-except ImportError as error:
-    assert "copy layers.py beside this file" in str(error)
-else:
-    raise AssertionError("there is no loss layer here")
+""",
+    "recurrent": """
+import numpy as np
+from recurrent import LSTM
+assert LSTM(5, return_sequences=True)(np.ones((2, 7, 4))).shape == (2, 7, 5)
 """,
     "decoding": """
 import numpy as np
@@ -70,6 +66,30 @@ import numpy as np
 from losses import ctc_loss
 loss = ctc_loss(np.log([[[0.4, 1e-9, 0.6]] * 2]), [[0]], [2], [1])
 np.testing.assert_allclose(np.exp(-loss), [0.64], rtol=1e-5)
+""",
+    "records": """
+import numpy as np
+from records import read_records, write_records
+paths = write_records([(np.full((2, 3), i, np.float32), [i]) for i in range(5)], "shards", 2)
+read = list(read_records(paths)())
+assert sorted(int(ids[0]) for _, ids in read) == list(range(5)) and len(paths) == 3
+assert all(features.shape == (2, 3) and features[0, 0] == ids[0] for features, ids in read)
+""",
+    "distributed": """
+import keras, numpy as np, tensorflow as tf
+from distributed import SumThenClip, train_in_rounds
+class SGD(SumThenClip, keras.optimizers.SGD):
+    pass
+class Energy(keras.layers.Layer):
+    def call(self, x):
+        self.add_loss(tf.reduce_mean(x**2))
+        return x
+model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1), Energy()])
+model.compile(SGD(0.1, global_clipnorm=1.0))
+data = tf.data.Dataset.from_tensors((np.ones((4, 2), np.float32),))
+for rounds, numbers in ((2, [1, 2]), (3, [3])):
+    done = train_in_rounds(model, tf.distribute.get_strategy(), lambda n: data, rounds, "saved")
+    assert [number for number, _ in done] == numbers
 """,
     "lattice": """
 import numpy as np
@@ -128,18 +148,38 @@ from mistakes import confusions, edit_path, plot_confusions
 assert edit_path("ab", "b") == [("a", None), ("b", "b")]
 plot_confusions(confusions([[0, 1]], [[1]], 2), "ab").figure.savefig("x.png")
 """,
+    "aligner": """
+import numpy as np, tensorflow as tf
+from aligner import middle_frames, share_in_words, train_aligner
+def loss_fn(logits, labels, logit_length, label_length):
+    return tf.nn.ctc_loss(
+        labels, logits, label_length, logit_length, logits_time_major=False, blank_index=-1
+    )
+features = np.eye(2)[None, [0, 0, 1, 1]]
+labels = tf.sparse.from_dense([[1]])
+logits = train_aligner(features, labels, [4], 3, loss_fn, windows=(1, 3))
+assert logits.shape == (1, 4, 3) and set(logits[0].argmax(axis=1)) == {1, 2}
+(frame,) = middle_frames(logits[0], [(1, 2, 4, 0.0)])
+assert share_in_words("a", [frame], [("a", 2, 4)]) == 1
+""",
+    "picture": """
+import matplotlib; matplotlib.use("agg")
+import numpy as np
+from picture import plot_utterance
+plot_utterance(np.ones(800), 8000, np.eye(3)[[0, 2, 1]], "ab", [("a", 0, 0.01)]).savefig("x.png")
+""",
     "plots": """
 import matplotlib; matplotlib.use("agg")
 import numpy as np
-from plots import plot_emissions, plot_features, plot_history, plot_utterance
+from plots import plot_emissions, plot_features, plot_history
 plot_features(np.ones((9, 13)))
 plot_emissions(np.eye(3)[[0, 2, 1]], "ab")
 plot_history({"loss": [2.0, 1.0], "ler": [1.0, 0.5]})
-plot_utterance(np.ones(800), 8000, np.eye(3)[[0, 2, 1]], "ab").savefig("x.png")
 """,
 }
 
 # What belongs to a module and is copied with it, into a folder `data` beside it.
+NEIGHBOURS = {"models": ["layers", "recurrent"]}  # copied with it
 DATA = {"spoken_numbers": ["spoken_digits.npz"]}
 
 
@@ -161,7 +201,8 @@ def test_every_module_is_tried():
 
 @pytest.mark.parametrize("module", USES)
 def test_copied_alone(module, tmp_path):
-    shutil.copy(PACKAGE / f"{module}.py", tmp_path)
+    for name in (module, *NEIGHBOURS.get(module, ())):
+        shutil.copy(PACKAGE / f"{name}.py", tmp_path)
     for name in DATA.get(module, ()):
         (tmp_path / "data").mkdir()
         shutil.copy(PACKAGE / "data" / name, tmp_path / "data")
@@ -169,15 +210,26 @@ def test_copied_alone(module, tmp_path):
     assert result.returncode == 0, result.stderr
 
 
-def test_models_find_the_layer_copied_beside_them(tmp_path):
-    for name in ("models.py", "layers.py"):
-        shutil.copy(PACKAGE / name, tmp_path)
-    result = run("from models import build_models; build_models(4, 3)", tmp_path)
-    assert result.returncode == 0, result.stderr
+def test_models_say_what_else_to_copy(tmp_path):
+    shutil.copy(PACKAGE / "models.py", tmp_path)
+    result = run("import models", tmp_path)
+    assert "ImportError: copy layers.py and recurrent.py beside models.py" in result.stderr
 
 
 @pytest.mark.parametrize(
-    "module", ["batches", "encoders", "layers", "losses", "models", "training"]
+    "module",
+    [
+        "aligner",
+        "batches",
+        "distributed",
+        "encoders",
+        "layers",
+        "losses",
+        "models",
+        "records",
+        "recurrent",
+        "training",
+    ],
 )
 def test_without_tensorflow_the_package_to_install_is_named(module):
     code = f"import sys; sys.modules['tensorflow'] = None\nimport ctc_tutorial.{module}"

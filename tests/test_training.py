@@ -42,14 +42,16 @@ def error_rate(predict_model, features, labels):
     return label_error_rate(labels, greedy_decode(predict_model.predict_on_batch(padded), lengths))
 
 
-def test_sixteen_utterances_in_shuffled_batches_are_learnt_to_zero_error():
+@pytest.mark.training
+def test_sixteen_utterances_in_shuffled_batches_are_learnt_to_zero_error(training_seed):
     features, labels = utterances(16, seed=0)
     assert len({len(f) for f in features}) > 8
-    train_model, predict_model = build_models(NUM_FEATURES, CLASSES, units=32, seed=0)
+    train_model, predict_model = build_models(NUM_FEATURES, CLASSES, units=32, seed=training_seed)
     assert error_rate(predict_model, features, labels) > 0.5
     train_model.compile(optimizer=keras.optimizers.Adam(0.02, global_clipnorm=5.0))
-    dataset = bucketed_dataset(features, labels, 4, CLASSES, seed=0)
-    train_model.fit(dataset, epochs=40, verbose=0, shuffle=False)
+    dataset = bucketed_dataset(features, labels, 4, CLASSES, seed=training_seed)
+    # The last mistakes go at epoch 30 or so; then the loss falls to a twentieth of theirs.
+    train_model.fit(dataset, epochs=80, verbose=0, shuffle=False)
     assert error_rate(predict_model, features, labels) == 0
     assert train_model.evaluate(dataset, verbose=0, return_dict=True)["ler"] == 0
 
@@ -62,11 +64,12 @@ def logged(folder, tag):
     return [float(tf.make_ndarray(v.tensor)) for v in values]
 
 
-def test_early_stopping_checkpoint_tensorboard_and_schedule_together(tmp_path):
-    train = bucketed_dataset(*utterances(32, seed=0), 4, CLASSES)
+@pytest.mark.training
+def test_early_stopping_checkpoint_tensorboard_and_schedule_together(tmp_path, training_seed):
+    train = bucketed_dataset(*utterances(32, seed=0), 4, CLASSES, seed=training_seed)
     held_out = utterances(16, seed=1)
     validation = bucketed_dataset(*held_out, 4, CLASSES, shuffle=False)
-    model, predict_model = build_models(NUM_FEATURES, CLASSES, units=32, seed=0)
+    model, predict_model = build_models(NUM_FEATURES, CLASSES, units=32, seed=training_seed)
     schedule = keras.optimizers.schedules.CosineDecay(0.02, 60 * 8)
     model.compile(optimizer=keras.optimizers.Adam(schedule, global_clipnorm=5.0))
     # Keras can't tell by the name which way val_ler is better: mode. At first the model emits
@@ -143,12 +146,12 @@ def test_decoded_samples_are_shown_every_few_epochs():
         return ["".join("abcde"[i] for i in ids) for ids in greedy_decode(logits, lengths)]
 
     lines = []
-    samples = DecodedSamples(predict_model, few, truths, decode, every=20, print_fn=lines.append)
+    samples = DecodedSamples(predict_model, few, truths, decode, every=40, print_fn=lines.append)
     dataset = bucketed_dataset(features, labels, 4, CLASSES)
-    options = {"epochs": 45, "verbose": 0, "shuffle": False}
+    options = {"epochs": 85, "verbose": 0, "shuffle": False}
     history = train_model.fit(dataset, callbacks=[samples], **options).history
     assert len(lines) == 2 * 3
-    for line, epoch in ((lines[0], 20), (lines[3], 40)):
+    for line, epoch in ((lines[0], 40), (lines[3], 80)):
         metrics = dict(re.findall(r"(\w+) ([\d.e+-]+)", line.removeprefix(f"epoch {epoch}: ")))
         expected = {name: pytest.approx(history[name][epoch - 1], rel=1e-3) for name in history}
         assert {name: float(value) for name, value in metrics.items()} == expected
@@ -156,9 +159,9 @@ def test_decoded_samples_are_shown_every_few_epochs():
 
     samples.decode = lambda logits: ["?"]
     with pytest.raises(ValueError, match="1 texts for 2 truths"):
-        samples.on_epoch_end(19)
+        samples.on_epoch_end(39)
     samples.decode = lambda logits: ["?", truths[1]]
-    samples.on_epoch_end(19, {})
+    samples.on_epoch_end(39, {})
     assert lines[-2:] == [f"    {truths[0]!r} -> '?'", f"    {truths[1]!r} = {truths[1]!r}"]
     with pytest.raises(ValueError, match="every=0"):
         DecodedSamples(predict_model, few, truths, decode, every=0)

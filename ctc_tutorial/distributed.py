@@ -1,0 +1,162 @@
+"""Training on many devices and machines with tf.distribute. Stands alone."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+try:
+    import tensorflow as tf
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        "this module needs TensorFlow: pip install tensorflow-cpu (or tensorflow)"
+    ) from error
+import keras
+
+_LOST = (
+    tf.errors.UnavailableError,
+    tf.errors.AbortedError,
+    tf.errors.CancelledError,
+    tf.errors.DeadlineExceededError,
+    tf.errors.InternalError,
+)
+
+
+class SumThenClip:
+    """Makes a Keras optimizer clip the gradient of the whole batch, as it does on one device.
+
+    By itself a Keras optimizer clips the gradient of each replica's share of the batch and then
+    adds them up: another update than one device makes. Name this class before the optimizer's:
+
+        class SGD(SumThenClip, keras.optimizers.SGD):
+            pass
+
+    Without a `tf.distribute` strategy of several replicas nothing changes.
+    """
+
+    def apply(self, grads: Iterable, trainable_variables: Iterable | None = None) -> None:
+        replica = tf.distribute.get_replica_context()
+        replicas = replica.num_replicas_in_sync if replica else 1
+        if replicas > 1:
+            grads = self._clipped(replica.all_reduce(tf.distribute.ReduceOp.SUM, list(grads)))
+            # Every replica has the sum now, and Keras adds them up: to shares, too small to clip.
+            grads = [gradient / replicas for gradient in grads]
+        super().apply(grads, trainable_variables)
+
+    def _clipped(self, grads):
+        if self.clipnorm:
+            return [tf.clip_by_norm(gradient, self.clipnorm) for gradient in grads]
+        if self.global_clipnorm:
+            return tf.clip_by_global_norm(grads, self.global_clipnorm)[0]
+        if self.clipvalue:
+            bounds = -self.clipvalue, self.clipvalue
+            return [tf.clip_by_value(gradient, *bounds) for gradient in grads]
+        return grads
+
+
+def train_in_rounds(
+    model: keras.Model,
+    strategy: tf.distribute.Strategy,
+    data_fn: Callable[[int], tf.data.Dataset],
+    rounds: int,
+    folder: str | os.PathLike,
+) -> Iterator[tuple[int, float]]:
+    """Train a compiled model whose loss its layers add, with a checkpoint after every round.
+
+    Under `MultiWorkerMirroredStrategy` Keras's own `fit` fails (keras-team/keras#20585); this
+    loop runs there and under any other strategy. Every worker goes through it. If one is lost, the
+    others stop; when all are started again, they go on after the last round that was completed.
+
+    Args:
+        model: made and compiled within strategy.scope(); the optimizer clips as on one device if
+            its class has `SumThenClip`. It takes what an element of the data holds first.
+        strategy: on two machines or more, `tf.distribute.MultiWorkerMirroredStrategy()`.
+        data_fn: the batches of round n as a dataset of tuples, which must depend on n alone. A
+            round can be an epoch or some shards of one. Every worker reads it all and keeps its
+            share of each batch; the shares may be uneven.
+        rounds: to train in all, those before a restart included.
+        folder: of `checkpoint.npz`; all workers must see the same one. Worker 0 writes it.
+
+    Yields:
+        After each round its number, from 1, and its mean loss; none if all were completed before.
+
+    Raises:
+        RuntimeError: another worker is lost, or sees another checkpoint.
+    """
+    checkpoint = Path(folder) / "checkpoint.npz"
+    with strategy.scope():
+        model.optimizer.build(model.trainable_variables)
+    measured = {id(v) for v in model.metrics_variables}
+    variables = [v for v in model.variables if id(v) not in measured] + model.optimizer.variables
+    completed, step = _restore(checkpoint, variables), None
+    try:
+        _check_same(strategy, completed, checkpoint)
+        for number in range(completed, rounds):
+            data = strategy.experimental_distribute_dataset(_by_rows(data_fn(number)))
+            step = step or _compiled_step(model, strategy, data.element_spec)
+            loss = float(np.mean([step(batch) for batch in data]))
+            completed = number + 1
+            if strategy.cluster_resolver is None or strategy.cluster_resolver.task_id == 0:
+                _save(checkpoint, variables, completed)
+            yield completed, loss
+    except _LOST as error:
+        raise RuntimeError(
+            f"stopped after round {completed}: another worker is lost, see its log. Start all "
+            "workers again: they go on from the last checkpoint."
+        ) from error
+
+
+def _compiled_step(model, strategy, element_spec):
+    """A function of one distributed batch: updates the model, returns the mean loss."""
+
+    def one_replica(batch):
+        with tf.GradientTape() as tape:
+            model(batch[0], training=True)
+            # The optimizer adds up the replicas' gradients; wanted is their mean.
+            loss = tf.add_n(model.losses) / strategy.num_replicas_in_sync
+        gradients = tape.gradient(loss, model.trainable_variables)
+        model.optimizer.apply(gradients, model.trainable_variables)
+        return loss
+
+    @tf.function(input_signature=[element_spec])
+    def step(batch):
+        return strategy.reduce("SUM", strategy.run(one_replica, args=(batch,)), axis=None)
+
+    return step
+
+
+def _by_rows(dataset):
+    """Workers share every batch; the default would be to share out the files, if it has any."""
+    options = tf.data.Options()
+    policy = tf.data.experimental.AutoShardPolicy.DATA
+    options.experimental_distribute.auto_shard_policy = policy
+    return dataset.with_options(options)
+
+
+def _check_same(strategy, completed, checkpoint):
+    def total():
+        replica = tf.distribute.get_replica_context()
+        return replica.all_reduce(tf.distribute.ReduceOp.MEAN, tf.constant(float(completed)))
+
+    mean = float(strategy.experimental_local_results(strategy.run(tf.function(total)))[0])
+    if mean != completed:
+        raise RuntimeError(f"the workers do not see the same {checkpoint}: share its folder")
+
+
+def _save(checkpoint, variables, completed):
+    checkpoint.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = checkpoint.with_suffix(".unfinished.npz")
+    np.savez(unfinished, completed, *[v.numpy() for v in variables])
+    os.replace(unfinished, checkpoint)  # all or nothing, even if the process is killed here
+
+
+def _restore(checkpoint, variables):
+    """The number of rounds completed, after giving the variables their values from the file."""
+    if not checkpoint.exists():
+        return 0
+    with np.load(checkpoint) as saved:
+        completed, *values = (saved[f"arr_{i}"] for i in range(len(saved.files)))
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
+    return int(completed)

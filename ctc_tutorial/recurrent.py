@@ -1,0 +1,231 @@
+"""Keras's LSTM, several times faster on a CPU. Taught in notebook 11_faster_and_many_devices.
+
+The same layer with the same weights; its two passes over the frames are compiled by XLA, and the
+backward pass is derived by hand. What does not need the frame before, such as the product of inputs
+and kernel or the gradients of the weights, is one product of large matrices outside of the loop
+over the frames. sigmoid(x) is computed as (1 + tanh(x / 2)) / 2, so that one tanh over one array
+serves all four gates: XLA turns that into vector instructions, and tanh of slices it does not.
+
+Source of the equations: Hochreiter and Schmidhuber, "Long Short-Term Memory", Neural Computation
+9(8), 1997, with the forget gate of Gers, Schmidhuber and Cummins, 2000; in the order of
+keras.layers.LSTM: input gate, forget gate, cell candidate, output gate.
+"""
+
+import math
+
+try:
+    import tensorflow as tf
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        "this module needs TensorFlow: pip install tensorflow-cpu (or tensorflow)"
+    ) from error
+import keras
+
+_FRAMES, _BATCH = 64, 8  # shapes are padded up to multiples of these, see LSTM
+
+
+class LSTM(keras.layers.LSTM):
+    """keras.layers.LSTM with the same arguments, weights and results (to float32 rounding).
+
+    It runs eagerly, in a `tf.function`, inside code that XLA compiles, and inside `Bidirectional`,
+    with any mask (batch, time). Under mixed precision it computes in float32 and returns what the
+    policy asks for. XLA compiles for each new shape, about half a second. So that there are few,
+    frames are padded up to a multiple of 64, and a batch of more than 8 up to a multiple of 8
+    (but for shapes that a graph knows beforehand).
+
+    Keras's own code runs instead where this one can't: dropout inside the cell, other activations,
+    `unroll`, float64, another backend than TensorFlow, or with a GPU (for which Keras has cuDNN).
+
+    A model is saved with the name of Keras's layer: it loads without this file, too, then with
+    Keras's code, and where this file is imported, with this one.
+
+    Its second derivative is NaN: it is not implemented.
+    """
+
+    __module__ = "keras.layers"  # as it is in a saved model
+
+    def inner_loop(self, sequences, initial_state, mask, training=False):
+        if not self._is_served(training):
+            return super().inner_loop(sequences, initial_state, mask, training)
+        mask = mask[0] if isinstance(mask, list | tuple) else mask
+        if mask is not None:
+            mask = tf.cast(tf.reshape(mask, tf.shape(sequences)[:2]), tf.bool)
+        if self.go_backwards:
+            sequences = tf.reverse(sequences, [1])
+            mask = None if mask is None else tf.reverse(mask, [1])
+        cell = self.cell
+        bias = cell.bias if self.use_bias else tf.zeros([4 * self.units])
+        arguments = (sequences, cell.kernel, cell.recurrent_kernel, bias, *initial_state)
+        hidden, last_cell = _lstm(*(tf.cast(x, tf.float32) for x in arguments), mask)
+        states = [hidden[:, -1], last_cell]
+        if mask is not None:  # before the first valid frame Keras gives out 0, not the state
+            seen = tf.cumsum(tf.cast(mask, tf.int32), axis=1) > 0
+            hidden = tf.where(seen[:, :, None], hidden, 0.0)
+        last_output = hidden[:, -1]
+        return last_output, hidden if self.return_sequences else last_output[:, None], states
+
+    def _is_served(self, training) -> bool:
+        return (
+            keras.backend.backend() == "tensorflow"
+            and self.activation is keras.activations.tanh
+            and self.recurrent_activation is keras.activations.sigmoid
+            and not (training and (self.dropout or self.recurrent_dropout))
+            and not self.unroll
+            and self.compute_dtype != "float64"
+            and not tf.config.list_logical_devices("GPU")
+        )
+
+
+# A layer inside Bidirectional is made anew from its configuration, which names Keras's LSTM.
+keras.saving.get_custom_objects()["LSTM"] = LSTM
+
+
+def _lstm(features, kernel, recurrent_kernel, bias, hidden, cell, mask):
+    """Hidden states (batch, time, units) and the last cell state (batch, units), differentiable."""
+    batch, frames = (n or tf.shape(features)[k] for k, n in enumerate(features.shape[:2]))
+    fixed = not tf.executing_eagerly() and features.shape[:2].is_fully_defined()
+    if not fixed:
+        rows = tf.where(batch > _BATCH, -batch % _BATCH, 0)
+        more = -frames % _FRAMES
+        features = tf.pad(features, [[0, rows], [0, more], [0, 0]])
+        hidden, cell = (tf.pad(state, [[0, rows], [0, 0]]) for state in (hidden, cell))
+        mask = None if mask is None else tf.pad(mask, [[0, rows], [0, more]])
+    frames = tf.convert_to_tensor(frames)
+    outputs, last_cell = _compiled(
+        features, kernel, recurrent_kernel, bias, hidden, cell, mask, frames
+    )
+    return outputs[:batch, :frames], last_cell[:batch]
+
+
+@tf.function(jit_compile=True, autograph=False)
+def _compiled(features, kernel, recurrent_kernel, bias, hidden, cell, mask, frames):
+    @tf.custom_gradient
+    def differentiable(*arguments):
+        # No gradient may look for a way through the loops: XLA knows none.
+        results = map(tf.stop_gradient, _forward(*arguments, mask, frames))
+        outputs, last_cell, gates, cells = results
+
+        def gradient(*upstream):
+            features, *weights, _, hidden, _ = arguments
+            kept = features, *weights, hidden, outputs, gates, cells, mask, frames
+            derivatives = _backward(*kept, *upstream)
+            return _once(derivatives, *arguments, *upstream)
+
+        return (outputs, last_cell), gradient
+
+    return differentiable(features, kernel, recurrent_kernel, bias, hidden, cell)
+
+
+def _once(derivatives, *causes):
+    """The derivatives, whose own derivatives by their causes are NaN and not a silent zero."""
+
+    @tf.custom_gradient
+    def constant(*causes):
+        def unknown(*upstream):
+            wanted = tf.add_n([tf.reduce_sum(tf.abs(u)) for u in upstream])
+            return [tf.zeros_like(x) + tf.where(wanted == 0, 0.0, math.nan) for x in causes]
+
+        return [tf.stop_gradient(d) for d in derivatives], unknown
+
+    return constant(*causes)
+
+
+def _scale(units):
+    """What a gate's input is multiplied by before its tanh, (4 units,): 1 for the candidate."""
+    return tf.repeat(tf.constant([0.5, 0.5, 1.0, 0.5]), units)
+
+
+def _array(size, *shape):
+    return tf.TensorArray(tf.float32, size, element_shape=shape)
+
+
+def _forward(features, kernel, recurrent_kernel, bias, hidden, cell, mask, frames):
+    """outputs (batch, time, units), last cell state; gates (time, batch, 4 units), cells (time + 1,
+    batch, units): the tanh of every gate, and the cell state before every frame."""
+    units, size = recurrent_kernel.shape[0], tf.shape(features)[1]
+    scale = _scale(units)
+    projected = tf.tensordot(tf.transpose(features, [1, 0, 2]), kernel * scale, 1) + bias * scale
+    recurrent_kernel *= scale
+    valid = None if mask is None else tf.transpose(mask)[:, :, None]
+
+    def step(t, gates, cells, hiddens):
+        before = hiddens.read(t)
+        # The gates take the place of the inputs that they come from.
+        gates = gates.write(t, tf.tanh(gates.read(t) + before @ recurrent_kernel))
+        i, f, candidate, o = tf.split(gates.read(t), 4, axis=1)
+        cell = 0.5 * ((f + 1) * cells.read(t) + (i + 1) * candidate)
+        if valid is not None:
+            cell = tf.where(valid[t], cell, cells.read(t))
+        cells = cells.write(t + 1, cell)
+        now = 0.5 * (o + 1) * tf.tanh(cells.read(t + 1))
+        if valid is not None:
+            now = tf.where(valid[t], now, before)
+        return t + 1, gates, cells, hiddens.write(t + 1, now)
+
+    gates = _array(size, features.shape[0], 4 * units).unstack(projected)
+    cells, hiddens = (
+        _array(size + 1, features.shape[0], units).write(0, state) for state in (cell, hidden)
+    )
+    loop = 0, gates, cells, hiddens
+    _, gates, cells, hiddens = tf.while_loop(lambda t, *_: t < frames, step, loop)
+    cells = cells.stack()
+    outputs = tf.transpose(hiddens.stack()[1:], [1, 0, 2])
+    return outputs, cells[frames], gates.stack(), cells
+
+
+def _backward(
+    features,
+    kernel,
+    recurrent_kernel,
+    hidden,
+    outputs,
+    gates,
+    cells,
+    mask,
+    frames,
+    d_outputs,
+    d_last,
+):
+    """Derivatives of what `_lstm` takes; d_... are derivatives of the loss by what it gives out."""
+    units, size = recurrent_kernel.shape[0], tf.shape(features)[1]
+    scale = _scale(units)
+    d_outputs = tf.transpose(d_outputs, [1, 0, 2])
+    valid = None if mask is None else tf.transpose(mask)[:, :, None]
+    scaled = recurrent_kernel * scale
+
+    def to_hidden(d_input):
+        # XLA multiplies a few rows by a transposed matrix faster one by one.
+        few = (d_input.shape[0] or _BATCH) < 5
+        rows = tf.split(d_input, d_input.shape[0]) if few else [d_input]
+        return tf.concat([tf.matmul(row, scaled, transpose_b=True) for row in rows], 0)
+
+    def step(t, d_hidden, d_cell, d_inputs):
+        i, f, candidate, o = tf.split(gates[t], 4, axis=1)
+        squashed = tf.tanh(cells[t + 1])
+        d_now = d_hidden + d_outputs[t]
+        d_next = d_cell + d_now * (0.5 * (o + 1) * (1 - squashed * squashed))
+        d_input = tf.concat([d_next, d_next, d_next, d_now], 1)
+        d_input *= tf.concat([candidate, cells[t], i + 1, squashed], 1)
+        d_input *= 0.5 - 0.5 * gates[t] * gates[t]
+        if valid is None:
+            d_hidden, d_cell = to_hidden(d_input), 0.5 * (f + 1) * d_next
+        else:
+            d_input = tf.where(valid[t], d_input, 0.0)
+            d_hidden = to_hidden(d_input) + tf.where(valid[t], 0.0, d_now)
+            d_cell = tf.where(valid[t], 0.5 * (f + 1) * d_next, d_cell)
+        return t - 1, d_hidden, d_cell, d_inputs.write(t, d_input)
+
+    d_inputs = _array(size, features.shape[0], 4 * units)
+    loop = frames - 1, tf.zeros_like(d_last), d_last, d_inputs
+    _, d_hidden, d_cell, d_inputs = tf.while_loop(lambda t, *_: t >= 0, step, loop)
+    d_inputs = tf.reshape(d_inputs.stack(), [-1, 4 * units])
+    before = tf.concat([hidden[:, None], outputs[:, :-1]], 1)
+
+    def weights_gradient(x):  # x (batch, time, anything)
+        x = tf.reshape(tf.transpose(x, [1, 0, 2]), [-1, x.shape[2]])
+        return tf.matmul(x, d_inputs, transpose_a=True) * scale
+
+    d_features = tf.reshape(d_inputs @ tf.transpose(kernel * scale), [size, -1, features.shape[2]])
+    d_bias = tf.reduce_sum(d_inputs, 0) * scale
+    d_weights = weights_gradient(features), weights_gradient(before), d_bias
+    return tf.transpose(d_features, [1, 0, 2]), *d_weights, d_hidden, d_cell

@@ -1,0 +1,91 @@
+"""The aligner reads, and points where its recording is spoken."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import ctc_tutorial as ctc
+from ctc_tutorial.aligner import middle_frames, share_in_words, train_aligner
+
+
+def batch_of(pair):
+    features, labels = zip(*pair, strict=True)
+    padded, lengths = ctc.pad_features(features)
+    return {"features": padded, "labels": ctc.sparse_labels(labels), "feature_length": lengths}
+
+
+def test_both_utterances_exact_and_letters_inside_their_words(pair, request):
+    batch = batch_of(pair)
+    logits = train_aligner(**batch, num_classes=28, loss_fn=ctc.ctc_loss)
+    lengths = batch["feature_length"]
+    for ids, (_, expected) in zip(ctc.greedy_decode(logits, lengths), pair, strict=True):
+        np.testing.assert_array_equal(ids, expected)
+    if "bundled" in request.node.name:  # the other recording has no word times
+        spans = ctc.align(logits[0, : lengths[0]], pair[0][1]).spans
+        seconds = middle_frames(logits[0], spans) * 0.01 + 0.0125
+        words = ctc.bundled_word_times()
+        assert share_in_words(ctc.bundled_utterance().text, seconds, words) >= 0.9
+        assert share_in_words(ctc.bundled_utterance().text, seconds - 0.3, words) < 0.5
+
+
+def toy_batch():
+    """Two sounds in noise, each a frame long, in silence; what the aligner has to find."""
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(2, 12, 3)).astype(np.float32) * 0.1
+    for row, frame, sound in ((0, 2, 0), (0, 7, 1), (1, 1, 1), (1, 4, 0)):
+        features[row, frame, sound] += 5
+    return {
+        "features": features,
+        "labels": tf.sparse.from_dense([[1, 2], [2, 1]]),
+        "feature_length": np.array([12, 6], np.int32),
+    }
+
+
+@pytest.mark.parametrize("windows", [(1,), (1, 3)])
+def test_sounds_are_found(windows):
+    logits = train_aligner(**toy_batch(), num_classes=4, loss_fn=ctc.ctc_loss, windows=windows)
+    assert logits.shape == (2, 12, 4)
+    assert [tuple(s[:3]) for s in ctc.align(logits[0], [1, 2]).spans] == [(1, 2, 3), (2, 7, 8)]
+    assert [tuple(s[:3]) for s in ctc.align(logits[1, :6], [2, 1]).spans] == [(2, 1, 2), (1, 4, 5)]
+
+
+def test_a_window_of_one_frame_says_the_same_of_equal_frames():
+    batch = toy_batch()
+    batch["features"][:, 5] = batch["features"][:, 3]
+    logits = train_aligner(**batch, num_classes=4, loss_fn=ctc.ctc_loss, windows=(1,))
+    np.testing.assert_allclose(logits[:, 5], logits[:, 3], rtol=1e-6)
+
+
+def test_padding_and_the_scale_of_the_features_change_nothing():
+    def train(features, length=(12, 6)):
+        batch = {**toy_batch(), "features": features, "feature_length": np.array(length)}
+        return train_aligner(**batch, num_classes=4, loss_fn=ctc.ctc_loss, windows=(1, 3))
+
+    features = toy_batch()["features"]
+    expected = train(features)
+    padded = features.copy()
+    padded[1, 6:] = 99
+    np.testing.assert_array_equal(train(padded)[1, :6], expected[1, :6])
+    np.testing.assert_allclose(train(features * [2, 30, 0.5] + 7), expected, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("windows", [(2,), (3, 1), (1, 20)])
+def test_windows_that_have_no_middle_or_shrink(windows):
+    with pytest.raises(ValueError, match="windows must be odd and must not shrink"):
+        train_aligner(**toy_batch(), num_classes=4, loss_fn=ctc.ctc_loss, windows=windows)
+
+
+def test_middle_frames_are_weighted_with_the_probability():
+    p = np.array([[0.5, 0.5], [0.75, 0.25], [0.25, 0.75], [0.5, 0.5]])
+    spans = [(0, 1, 3, 0.0), (1, 2, 3, 0.0)]
+    np.testing.assert_allclose(middle_frames(np.log(p) + 3, spans), [1.25, 2])
+
+
+def test_share_in_words():
+    words = [("ab", 1.0, 2.0), ("c", 2.0, 2.5)]
+    assert share_in_words("ab c", [1.0, 2.04, 9.9, 1.96], words) == 1  # the space does not count
+    assert share_in_words("ab c", [1.0, 2.06, 2.0, 2.2], words) == pytest.approx(2 / 3)
+    assert share_in_words("ab c", [1.0, 2.04, 2.0, 1.96], words, 0) == pytest.approx(1 / 3)
+    for text, seconds in (("ab d", [0] * 4), ("ab c", [0] * 3)):
+        with pytest.raises(ValueError, match="a time for each character"):
+            share_in_words(text, seconds, words)

@@ -1,0 +1,130 @@
+"""Several devices train to the weights of one: MirroredStrategy, in `fit`."""
+
+import subprocess
+import sys
+
+import pytest
+
+# In a process of its own: devices can be configured only before TensorFlow starts.
+MIRRORED = """
+import sys
+import keras, numpy as np, tensorflow as tf
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+from ctc_tutorial.distributed import SumThenClip
+from ctc_tutorial.layers import CTCLossLayer
+
+random = np.random.default_rng(0)
+features = random.normal(size=(9, 20, 3)).astype("float32")
+labels = random.integers(0, 5, (9, 4), dtype="int32")
+frames = np.array([20, 11, 14, 20, 9, 20, 18, 16, 12], "int32")
+lengths = np.array([4, 1, 3, 4, 2, 4, 1, 2, 3], "int32")
+if sys.argv[1] == "skip":
+    lengths[[1, 4, 5]] = 0
+
+def data(count):
+    arrays = [x[:count] for x in (features, labels, frames, lengths)]
+    return tf.data.Dataset.from_tensor_slices(tuple(arrays)).batch(4).map(lambda *x: (x,))
+
+class Summed(SumThenClip, keras.optimizers.SGD):
+    pass
+
+def train(strategy, count, optimizer=keras.optimizers.SGD, **clip):
+    keras.utils.set_random_seed(0)
+    with strategy.scope():
+        x, ids, t, n = inputs = [
+            keras.Input((None, 3)), keras.Input((None,), dtype="int32"),
+            keras.Input((), dtype="int32"), keras.Input((), dtype="int32"),
+        ]
+        logits = keras.layers.Dense(6)(keras.layers.LSTM(5, return_sequences=True)(x))
+        layer = CTCLossLayer(sys.argv[1])
+        model = keras.Model(inputs, layer(logits, ids, t, n))
+        model.compile(optimizer(0.05, momentum=0.9, **clip))
+    fitted = model.fit(data(count), epochs=3, verbose=0, shuffle=False).history
+    return model.get_weights(), fitted, model.evaluate(data(count), verbose=0, return_dict=True)
+
+def distance(some, others):
+    return max(abs(a - b).max() for a, b in zip(some, others, strict=True))
+
+one, two = tf.distribute.get_strategy(), tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+assert two.num_replicas_in_sync == 2
+for count in (7, 5):  # rows of the last batch: 2 and 1, 1 and none
+    (expected, *numbers), (found, *same) = train(one, count), train(two, count)
+    assert distance(found, expected) < 1e-5, count
+    assert set(numbers[0]) == {"loss", "ler"} | ({"skipped"} if sys.argv[1] == "skip" else set())
+    for a, b in zip(numbers, same, strict=True):
+        if sys.argv[1] == "skip":
+            a.pop("loss")  # Keras weighs the means of replicas by their rows, skipped ones too
+        for name in a:
+            np.testing.assert_allclose(a[name], b[name], rtol=1e-4, err_msg=f"{name} {count}")
+
+if sys.argv[1] == "raise":
+    clip = {"global_clipnorm": 1.0}
+    expected = train(one, 5, **clip)[0]
+    assert distance(train(two, 5, Summed, **clip)[0], expected) < 1e-5
+    assert distance(train(two, 5, **clip)[0], expected) > 1e-3  # Keras clips, then adds up
+    lengths[4] = 9
+    try:
+        train(two, 5)
+    except tf.errors.InvalidArgumentError as error:
+        assert "CTC cannot align utterance" in str(error)
+    else:
+        raise AssertionError("an utterance that no path explains")
+"""
+
+CLIPPED = """
+import keras, numpy as np, tensorflow as tf
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+from ctc_tutorial.distributed import SumThenClip
+
+class Summed(SumThenClip, keras.optimizers.SGD):
+    pass
+
+random = np.random.default_rng(0)
+shares = [[random.normal(size=(2, 3)), 3 * random.normal(size=4)] for _ in range(2)]
+total = [a + b for a, b in zip(*shares, strict=True)]
+norms = [np.sqrt(np.sum(x**2)) for x in total]
+assert min(norms) > 2
+cases = [
+    ({}, total),
+    ({"clipvalue": 0.5}, [np.clip(x, -0.5, 0.5) for x in total]),
+    ({"clipnorm": 2.0}, [x * 2 / n for x, n in zip(total, norms)]),
+    ({"global_clipnorm": 2.0}, [x * 2 / np.hypot(*norms) for x in total]),
+    ({"global_clipnorm": 1e3}, total),
+]
+strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+for clip, expected in cases:
+    with strategy.scope():
+        variables = [keras.Variable(np.zeros(x.shape), dtype="float32") for x in total]
+        optimizer = Summed(1.0, **clip)
+        optimizer.build(variables)
+    per_replica = strategy.experimental_distribute_values_from_function(
+        lambda c: [tf.constant(x, tf.float32) for x in shares[c.replica_id_in_sync_group]]
+    )
+    strategy.run(tf.function(lambda g: optimizer.apply(g, variables)), args=(per_replica,))
+    for v, x in zip(variables, expected, strict=True):
+        np.testing.assert_allclose(v.numpy(), -x, atol=1e-6)
+
+    single = keras.optimizers.SGD(1.0, **clip), Summed(1.0, **clip)
+    ends = []
+    for optimizer in single:
+        v = keras.Variable(np.ones(4), dtype="float32")
+        optimizer.apply([tf.constant(total[1], tf.float32)], [v])
+        ends.append(v.numpy())
+    np.testing.assert_array_equal(*ends)
+"""
+
+
+def test_the_gradient_of_the_whole_batch_is_clipped():
+    """Against NumPy's clipping of the sum, by each of Keras's three limits."""
+    run = subprocess.run([sys.executable, "-c", CLIPPED], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr[-3000:]
+
+
+@pytest.mark.parametrize("infeasible", ["raise", "skip"])
+def test_two_devices_train_to_the_weights_of_one(infeasible):
+    run = subprocess.run(
+        [sys.executable, "-c", MIRRORED, infeasible], capture_output=True, text=True, timeout=500
+    )
+    assert run.returncode == 0, run.stderr[-3000:]
