@@ -37,13 +37,13 @@ CONTENDERS = {  # what it is, and its environment
 REMARKS = """
 The layers, their sizes and the CTC loss are the same, and so is the loss for the same weights. The
 ratio of waiting times is to the faster of PyTorch's two in that round, the ratio of CPU times to
-PyTorch on one thread, whose threads do not spin.
+PyTorch on one thread: on a busy machine PyTorch's two threads wait for each other, and spin.
 
 `Dataset.from_generator` is what `bucketed_dataset` used to be made of. Its op (TensorFlow 2.21; not
-2.18) calls `mallopt(M_MMAP_THRESHOLD, 128 kB)`, which holds for the whole process: every larger
-buffer of every op is then fetched from the kernel page by page and given back at once.
-`keras.utils.PyDataset` in `fit` is made of it, too. TF_ENABLE_ONEDNN_OPTS=0 takes the convolutions
-from oneDNN, which PyTorch uses as well, to Eigen.
+2.18) calls `mallopt(M_MMAP_THRESHOLD, 128 kB)`, which holds for the whole process: a larger buffer
+of any op is then fetched from the kernel page by page and given back at once. Eigen's convolutions,
+which TF_ENABLE_ONEDNN_OPTS=0 asks for, have many; oneDNN's, which PyTorch uses as well, have few.
+`keras.utils.PyDataset` in `fit` is made of that op, too.
 """
 
 

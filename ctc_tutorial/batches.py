@@ -208,9 +208,8 @@ def _from_generator(generator_fn, signature):
     """What tf.data.Dataset.from_generator gives, by other ops.
 
     That one's op (TensorFlow 2.21, not yet 2.18) sets glibc's M_MMAP_THRESHOLD to 128 kB for the
-    whole process: from then on every larger buffer of every op is fetched from the kernel, page by
-    page, and given back. It made the training of a convolutional network 1.8 times as long
-    (benchmarks/convolutions.md).
+    whole process: every larger buffer of any op is then fetched from the kernel, page by page, and
+    given back, which can be 40 % of a training's CPU time (benchmarks/convolutions.md).
     """
     passes, started = {}, itertools.count()
     nothing = [np.zeros([0] * spec.shape.rank, spec.dtype.as_numpy_dtype) for spec in signature]
@@ -218,7 +217,7 @@ def _from_generator(generator_fn, signature):
     def start(_):
         number = next(started)
         passes[number] = generator_fn()
-        passes.pop(number - 8, None)  # probably left before its end
+        passes.pop(number - 8, None)  # was left before its end, most likely
         return np.int64(number)
 
     def read(number):
