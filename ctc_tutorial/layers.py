@@ -89,12 +89,14 @@ class CTCLossLayer(keras.layers.Layer):
         losses = tf.where(label_length > 0, losses, math.nan)  # where XLA has dropped the check
         counted = tf.cast(feasible, tf.float32)
         total = tf.reduce_sum(losses * counted)
-        self.add_loss(_mean_over_batch(total, tf.reduce_sum(counted)))
         # XLA compiles anew for every shape: a few shapes for all batches, as in ctc_loss.
         scored = tf.pad(scored, [[0, 0], [0, -tf.shape(scored)[1] % 64], [0, 0]])
         dense = tf.pad(dense, [[0, 0], [0, 64 - tf.shape(dense)[1] % 64]])
         rates = _label_error_rates(scored, dense, logit_length, label_length)
         self.ler.update_state(rates, counted)
+        # Last: in older Keras (3.8) replicas wait for each other in a metric, and the next one to
+        # go on would clear this loss.
+        self.add_loss(_mean_over_batch(total, tf.reduce_sum(counted)))
         return logits
 
     def get_config(self) -> dict:

@@ -55,6 +55,8 @@ for count in (7, 5):  # rows of the last batch: 2 and 1, 1 and none
     for a, b in zip(numbers, same, strict=True):
         if sys.argv[1] == "skip":
             a.pop("loss")  # Keras weighs the means of replicas by their rows, skipped ones too
+        if tuple(map(int, keras.__version__.split(".")[:2])) < (3, 12):
+            a = {}  # its metrics are not those of all replicas
         for name in a:
             np.testing.assert_allclose(a[name], b[name], rtol=1e-4, err_msg=f"{name} {count}")
 
