@@ -61,10 +61,20 @@ def test_files_that_are_no_recordings(tmp_path):
 def test_features_are_those_of_the_2020_program(rate, nfft):
     samples = RNG.integers(-9000, 9000, rate, dtype=np.int16)
     raw = python_speech_features.mfcc(samples, samplerate=rate, nfft=nfft)
-    features = speech.mfcc_features(samples.astype(np.float32), rate)
+    features = speech.mfcc_features(samples.astype(np.float32), rate, per_coefficient=False)
     expected = (raw - np.mean(raw)) / np.std(raw)
     assert features.dtype == np.float32 and features.shape == (99, 13)
     np.testing.assert_array_equal(features, expected.astype(np.float32))
+
+
+def test_every_coefficient_is_normalised_by_itself():
+    samples = RNG.integers(-9000, 9000, 16000, dtype=np.int16)
+    raw = python_speech_features.mfcc(samples)
+    features = speech.mfcc_features(samples.astype(np.float32), 16000)
+    expected = [(column - np.mean(column)) / np.std(column) for column in raw.T]
+    np.testing.assert_allclose(features, np.transpose(expected), atol=1e-5)
+    np.testing.assert_allclose(features.mean(axis=0), 0, atol=1e-5)
+    np.testing.assert_allclose(features.std(axis=0), 1, atol=1e-5)
 
 
 @pytest.mark.parametrize(
