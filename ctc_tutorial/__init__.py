@@ -1,61 +1,45 @@
-"""Helpers of the tutorial "CTC in Keras". Each module stands alone and can be copied.
+"""Helpers of the tutorial "CTC in Keras". Copy the files you need into a folder of your own.
 
 The names below load their module when they are first used, so importing the package is cheap.
+
+Two rules hold in all of them. *Labels* are a batch's class ids, *ids* those of one utterance. And
+the blank: whatever computes on logits alone (decoding, lattice, losses) takes `blank_index`, by
+default the last class; whatever knows an alphabet or wires a model has it as the last class,
+always.
 """
 
 from importlib import import_module
 
-_HOME = {
-    "Alphabet": "text",
-    "Utterance": "speech",
-    "bundled_utterance": "speech",
-    "bundled_word_times": "speech",
-    "ldc93s1_utterance": "speech",
-    "mfcc_features": "speech",
-    "read_wav": "speech",
-    "bucketed_dataset": "batches",
-    "check_feasible": "batches",
-    "pad_features": "batches",
-    "repeat_batch": "batches",
-    "sparse_labels": "batches",
-    "CTCLossLayer": "layers",
-    "build_models": "models",
-    "lesson_optimizer": "models",
-    "LSTM": "recurrent",
-    "audio_encoder": "encoders",
-    "build_encoder_models": "encoders",
-    "image_encoder": "encoders",
-    "strided_length": "encoders",
-    "read_transcripts": "transcripts",
-    "DecodedSamples": "training",
-    "RepeatableDropout": "training",
-    "completed_epochs": "training",
-    "read_records": "records",
-    "write_records": "records",
-    "SumThenClip": "distributed",
-    "train_in_rounds": "distributed",
-    "ctc_loss": "losses",
-    "middle_frames": "aligner",
-    "share_in_words": "aligner",
-    "train_aligner": "aligner",
-    "align": "lattice",
-    "forward_backward": "lattice",
-    "spans_to_seconds": "lattice",
-    "beam_search_decode": "decoding",
-    "decode_in_processes": "decoding",
-    "greedy_decode": "decoding",
-    "label_error_rate": "decoding",
-    "word_error_rate": "decoding",
-    "confusions": "mistakes",
-    "edit_path": "mistakes",
-    "plot_confusions": "mistakes",
-    "plot_alignment": "plots",
-    "plot_emissions": "plots",
-    "plot_features": "plots",
-    "plot_history": "plots",
-    "plot_lattice": "plots",
-    "plot_utterance": "picture",
+__version__ = "0.2.0"
+
+_ROOMS = {
+    "text": "Alphabet",
+    "speech": "mfcc_features read_wav",
+    "batches": "check_feasible dense_labels infeasible_reason pad_batch pad_features repeat_batch "
+    "sparse_labels",
+    "bucketing": "bucketed_dataset bucketed_stream",
+    "layers": "CTCLossLayer sparse_op_loss",
+    "metrics": "LabelErrorRate",
+    "losses": "ctc_loss",
+    "models": "build_models",
+    "encoders": "audio_encoder crnn_encoder image_encoder length_mask lstm_encoder strided_length",
+    "recurrent": "LSTM",
+    "decoding": "decode_in_processes greedy_decode label_error_rate word_error_rate",
+    "beam_search": "Hypothesis beam_search_decode",
+    "lattice": "forced_align forward_backward spans_to_seconds",
+    "aligner": "middle_frames share_in_words train_aligner",
+    "mistakes": "confusion_matrix edit_path most_confused plot_confusion_matrix",
+    "plots": "plot_alignment plot_emissions plot_features plot_history plot_lattice",
+    "picture": "plot_utterance",
+    "training": "DecodedSamples RepeatableDropout completed_epochs lesson_optimizer",
+    "records": "read_records write_records",
+    "distributed": "SumThenClip train_in_rounds",
+    "transcripts": "read_transcripts",
+    "data.sentence": "Utterance fetch_ldc93s1 load_sentence load_word_times make_lesson_pair",
+    "data.digit_strings": "load_digit_images make_digit_strings",
+    "data.spoken_numbers": "load_spoken_words make_spoken_numbers",
 }
+_HOME = {name: room for room, names in _ROOMS.items() for name in names.split()}
 __all__ = sorted(_HOME)
 
 
