@@ -1,20 +1,51 @@
-"""Sequences of different lengths to tensors. Taught in notebook 03_sparse_inputs
-(bucketed_dataset in 07_reading_what_it_never_saw).
-"""
+# CTC in Keras 0.2.0, https://github.com/owner/name, MIT licence, (c) 2026 the authors of CTC in Keras. Keep this line.
+"""Sequences of different lengths as tensors. Taught in notebook 03_sparse_inputs."""
 
-import itertools
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
-try:
-    import tensorflow as tf
-except ModuleNotFoundError as error:
-    raise ModuleNotFoundError(
-        "this module needs TensorFlow: pip install tensorflow-cpu (or tensorflow)"
-    ) from error
+# Whenever fit gets a tf.data dataset, Keras warns that it can't shuffle it, unless told
+# shuffle=False: noise here, as these batches are shuffled already, or always the same.
+warnings.filterwarnings("ignore", "`shuffle=True` was passed, but will be ignored", module="keras")
+
+
+def pad_batch(
+    features: Sequence[np.ndarray],
+    labels: Sequence[Sequence[int]] | None = None,
+    **others: Sequence,
+) -> dict[str, Any]:
+    """The inputs of a model, by name, for all utterances at once.
+
+    Args:
+        features: B arrays [T_i, ...] that differ in T_i only.
+        labels: B sequences of class ids [L_i]; None to predict.
+        others: more inputs, B items each. A name that ends in "labels" stands for sequences of
+            class ids; anything else is stacked.
+
+    Returns:
+        features float32 [B, T, ...], zero padded at the end; feature_length int32 [B]; labels, if
+        given, and others of such a name as int32 SparseTensor [B, L]; the rest as arrays [B, ...].
+
+    Raises:
+        ValueError: see `pad_features`, or an input with another number of items.
+
+    >>> batch = pad_batch([np.ones((5, 13)), np.ones((3, 13))], [[7, 8], [2]], sample_weight=[1, 0.5])
+    >>> {name: (value.dtype.name, tuple(value.shape)) for name, value in batch.items()}
+    {'features': ('float32', (2, 5, 13)), 'feature_length': ('int32', (2,)), \
+'labels': ('int32', (2, 2)), 'sample_weight': ('float64', (2,))}
+    """
+    padded, lengths = pad_features(features)
+    batch = {"features": padded, "feature_length": lengths}
+    given = {**({} if labels is None else {"labels": labels}), **others}
+    for name, items in given.items():
+        if len(items) != len(lengths):
+            raise ValueError(f"{len(lengths)} utterances but {len(items)} items of {name}")
+        batch[name] = sparse_labels(items) if name.endswith("labels") else np.asarray(items)
+    return batch
 
 
 def pad_features(features: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
@@ -28,6 +59,10 @@ def pad_features(features: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray
 
     Raises:
         ValueError: no sequences, or one whose other dimensions differ from the first one's.
+
+    >>> padded, lengths = pad_features([[[1, 2], [3, 4]], [[5, 6]]])
+    >>> padded.tolist(), lengths.tolist()
+    ([[[1.0, 2.0], [3.0, 4.0]], [[5.0, 6.0], [0.0, 0.0]]], [2, 1])
     """
     features = [np.asarray(f, dtype=np.float32) for f in features]
     if not features:
@@ -53,6 +88,10 @@ def sparse_labels(labels: Sequence[Sequence[int]]) -> tf.SparseTensor:
 
     Returns:
         int32 SparseTensor [B, L] with L the longest L_i (at least 1).
+
+    >>> sparse = sparse_labels([[19, 8], [0]])  # the 0 is a label, not padding
+    >>> sparse.indices.numpy().tolist(), sparse.values.numpy().tolist()
+    ([[0, 0], [0, 1], [1, 0]], [19, 8, 0])
     """
     lengths = [len(ids) for ids in labels]
     indices = [(row, place) for row, length in enumerate(lengths) for place in range(length)]
@@ -64,210 +103,109 @@ def sparse_labels(labels: Sequence[Sequence[int]]) -> tf.SparseTensor:
     )
 
 
-def repeat_batch(*elements: Any) -> tf.data.Dataset:
-    """The same batch for ever, for `fit(..., steps_per_epoch=n, shuffle=False)`.
+def dense_labels(batch: dict[str, Any]) -> dict[str, Any]:
+    """The same batch with zero-padded labels and their lengths, in place of sparse ones.
+
+    What `tf.distribute` and XLA need: neither takes sparse tensors. For one batch, or for all of a
+    dataset by `dataset.map(dense_labels)`.
+
+    Args:
+        batch: of `pad_batch` or a dataset, with sparse `labels`.
+
+    Returns:
+        labels int32 [B, L], label_length int32 [B], and all else as it was.
+
+    >>> batch = dense_labels(pad_batch([np.ones((5, 13)), np.ones((3, 13))], [[7, 8], [2]]))
+    >>> batch["labels"].numpy().tolist(), batch["label_length"].numpy().tolist()
+    ([[7, 8], [2, 0]], [2, 1])
+    """
+    labels = tf.RaggedTensor.from_sparse(batch["labels"])
+    lengths = tf.cast(labels.row_lengths(), tf.int32)
+    return {**batch, "labels": labels.to_tensor(), "label_length": lengths}
+
+
+def repeat_batch(batch: Any) -> tf.data.Dataset:
+    """The same batch for ever, for `fit(repeat_batch(batch), steps_per_epoch=n)`.
 
     Given arrays, `fit` sets the data up anew in every epoch; given this, it simply goes on.
 
     Args:
-        elements: x, or x and y: arrays, tensors (sparse ones too), or a tuple or dict of them.
+        batch: the inputs by name, as from `pad_batch`; or a tuple (inputs, targets).
 
-    Returns:
-        An endless dataset of tuples of the elements: a 1-tuple where there is no y.
+    >>> dataset = repeat_batch(pad_batch([np.ones((5, 13))], [[7, 8]]))
+    >>> [batch["features"].shape[1] for batch in dataset.take(3)]
+    [5, 5, 5]
     """
-    return _without_autotuning(tf.data.Dataset.from_tensors(elements).repeat())
-
-
-def _without_autotuning(dataset: tf.data.Dataset) -> tf.data.Dataset:
-    # With it fit (TensorFlow 2.21) returned seconds late in 11 of 60 runs, without it in none
-    # (benchmarks/autotuning.md). Nothing here needs tuning.
+    # With tf.data's autotuning fit (TensorFlow 2.21) returned seconds late in 11 of 60 runs,
+    # without it in none (benchmarks/autotuning.md). Nothing here needs tuning.
     options = tf.data.Options()
     options.autotune.enabled = False
-    return dataset.with_options(options)
+    return tf.data.Dataset.from_tensors(batch).repeat().with_options(options)
 
 
-def check_feasible(
-    labels: Sequence[Sequence[int]], logit_lengths: Sequence[int], num_classes: int
-) -> None:
-    """Check before training that CTC can align every utterance.
+def infeasible_reason(ids: Sequence[int], logit_length: int, num_classes: int) -> str | None:
+    """What keeps CTC from aligning an utterance, in words; None if nothing does.
 
     A path needs one frame per label, and one more, for a blank, between two equal neighbours.
 
     Args:
-        labels: B sequences of class ids [L_i].
-        logit_lengths: B frame counts of the logits (after any striding), not of the features.
-        num_classes: classes of the logits, the blank (last) included.
+        ids: class ids [L]; none are legitimate: all frames are blanks then.
+        logit_length: frames of its logits (after any striding), not of its features.
+        num_classes: C, the blank (last class) included.
 
-    Raises:
-        ValueError: naming the utterance, what it has and what it needs.
+    >>> print(infeasible_reason([3, 3, 5], logit_length=3, num_classes=28))
+    has 3 logit frames but needs at least 4: 3 labels + 1 adjacent repeats
     """
-    if len(labels) != len(logit_lengths):
-        raise ValueError(f"got {len(labels)} label sequences but {len(logit_lengths)} lengths")
-    for index, (ids, frames) in enumerate(zip(labels, logit_lengths, strict=True)):
-        if problem := _problem(np.asarray(ids).reshape(-1), frames, num_classes):
-            raise ValueError(f"utterance {index} {problem}")
-
-
-def _problem(ids: np.ndarray, frames: int, num_classes: int) -> str | None:
-    """What keeps CTC from aligning `ids` [L] with so many logit frames, if anything does."""
+    ids = np.asarray(ids).reshape(-1)
     wrong = np.flatnonzero((ids < 0) | (ids >= num_classes - 1))
     repeats = int(np.sum(ids[1:] == ids[:-1]))
-    if ids.size == 0:
-        return "has no labels: it needs at least one"
     if wrong.size:
         return (
             f"has label id {ids[wrong[0]]} at position {wrong[0]}: ids must "
             f"be 0 to {num_classes - 2} (the last of {num_classes} classes is the blank)"
         )
-    if frames < ids.size + repeats:
+    if logit_length < ids.size + repeats:
         return (
-            f"has {frames} logit frames but needs at least "
+            f"has {logit_length} logit frames but needs at least "
             f"{ids.size + repeats}: {ids.size} labels + {repeats} adjacent repeats"
         )
     return None
 
 
-def bucketed_dataset(
-    features: Sequence[np.ndarray] | Callable[[], Iterable[tuple]],
-    labels: Sequence[Sequence[int]] | None,
-    batch_size: int,
+def check_feasible(
+    labels: Sequence[Sequence[int]],
+    logit_length: Sequence[int],
     num_classes: int,
-    *,
-    shuffle: bool = True,
-    seed: int = 0,
-    first_epoch: int = 0,
-    logit_length: Callable[[int], int] = lambda frames: frames,
     infeasible: str = "raise",
-    dense_labels: bool = False,
-) -> tf.data.Dataset:
-    """Shuffled batches of utterances of similar length, as `fit` and `CTCLossLayer` take them.
+) -> np.ndarray:
+    """Check before training that CTC can align every utterance; see `infeasible_reason`.
 
     Args:
-        features: arrays [T_i, F], shuffled as a whole; or a function that starts a stream of
-            (features, ids) pairs, of which 64 batches at a time are held and shuffled.
-        labels: class ids [L_i] of each array; None for a stream.
-        batch_size: utterances per batch; one batch of a pass can have fewer.
-        num_classes: the blank (last class) included.
-        shuffle: False keeps the order, and so does not bucket.
-        seed, first_epoch: pass n over the dataset depends on `seed` and `first_epoch + n` alone;
-            a run that is resumed at epoch 7 asks for first_epoch=7.
-        logit_length: the encoder's rule from frames to logit frames, for `infeasible`.
-        infeasible: utterances that `check_feasible` refuses are refused too ("raise"), or left
-            out with a warning that names them ("drop").
-        dense_labels: for tf.distribute: labels zero padded [B, L], their lengths as
-            `label_length` int32 [B], and no smaller batch: each pass leaves out a random few
-            utterances (without shuffling or from a stream, the last few).
+        labels: B sequences of class ids [L_i].
+        logit_length: B frame counts of the logits (after any striding), not of the features.
+        num_classes: C, the blank (last class) included.
+        infeasible: "raise", or "skip": name each one that CTC can't align in a warning.
 
     Returns:
-        A dataset of 1-tuples of a dict: `features` float32 [B, T, F], `feature_length` int32 [B],
-        `labels` int32 SparseTensor [B, L]. With it, Keras wants fit(..., shuffle=False).
+        Indices of the utterances to keep, int64 [<= B].
 
     Raises:
-        ValueError: nothing to batch, labels beside a stream, or see `infeasible`, which from a
-            stream comes while it is read, as a tf.errors.InvalidArgumentError with the message.
+        ValueError: the first one that CTC can't align, what it has and what it needs.
+
+    >>> check_feasible([[3, 5], [2]], logit_length=[2, 9], num_classes=28).tolist()
+    [0, 1]
     """
-    if infeasible not in ("raise", "drop"):
-        raise ValueError(f'infeasible must be "raise" or "drop", not {infeasible!r}')
-    streamed = callable(features)
-    if streamed != (labels is None):
-        raise ValueError("labels belong to arrays; a stream yields its own, so labels is None then")
-    rule = (num_classes, logit_length, infeasible)
-    pairs = [] if streamed else list(_feasible(zip(features, labels, strict=True), *rule))
-    first = next(iter(features() if streamed else pairs), None)
-    count = len(pairs) // batch_size if dense_labels else -(-len(pairs) // batch_size)
-    if first is None or not (streamed or count):
-        raise ValueError("expected at least one utterance (one batch, if dense) CTC can align")
-    epochs = itertools.count(first_epoch)
-
-    def batches() -> Iterator[tuple[np.ndarray, ...]]:
-        rng = np.random.default_rng((seed, next(epochs)))
-        if streamed:
-            items = _feasible(features(), *rule)
-        else:
-            items = (pairs[i] for i in (rng.permutation if shuffle else range)(len(pairs)))
-        while window := list(itertools.islice(items, 64 * batch_size)):
-            if dense_labels:  # before sorting: else always the longest utterances were left out
-                window = window[: len(window) // batch_size * batch_size]
-            for batch in _cut(window, batch_size, rng if shuffle else None):
-                inputs, ids = zip(*batch, strict=True)
-                label_length = np.array([len(i) for i in ids], np.int32)
-                yield *pad_features(inputs), np.concatenate(ids), label_length
-
-    size = batch_size if dense_labels else None
-    length, ids = tf.TensorSpec((size,), tf.int32), tf.TensorSpec((None,), tf.int32)
-    inputs = tf.TensorSpec((size, None, *np.shape(first[0])[1:]), tf.float32)
-    signature = (inputs, length, ids, length)
-    dataset = _from_generator(batches, signature)
-    if not streamed:
-        dataset = dataset.apply(tf.data.experimental.assert_cardinality(count))
-    dataset = dataset.map(lambda *arrays: _by_name(*arrays, dense_labels)).prefetch(2)
-    return _without_autotuning(dataset)
-
-
-def _from_generator(generator_fn, signature):
-    """What tf.data.Dataset.from_generator gives, by other ops.
-
-    That one's op (TensorFlow 2.21, not yet 2.18) sets glibc's M_MMAP_THRESHOLD to 128 kB for the
-    whole process: every larger buffer of any op is then fetched from the kernel, page by page, and
-    given back, which can be 40 % of a training's CPU time (benchmarks/convolutions.md).
-    """
-    passes, started = {}, itertools.count()
-    nothing = [np.zeros([0] * spec.shape.rank, spec.dtype.as_numpy_dtype) for spec in signature]
-
-    def start(_):
-        number = next(started)
-        passes[number] = generator_fn()
-        passes.pop(number - 8, None)  # was left before its end, most likely
-        return np.int64(number)
-
-    def read(number):
-        arrays = next(passes[int(number)], None)
-        return (np.bool_(arrays is not None), *(arrays or nothing))
-
-    def one_pass(number):
-        types = [tf.bool, *(spec.dtype for spec in signature)]
-        dataset = tf.data.Dataset.from_tensors(number).repeat()
-        dataset = dataset.map(lambda number: tuple(tf.numpy_function(read, [number], types)))
-        return dataset.take_while(lambda more, *_: more)
-
-    def shaped(_, *arrays):
-        shapes = (spec.shape for spec in signature)
-        return tuple(tf.ensure_shape(x, shape) for x, shape in zip(arrays, shapes, strict=True))
-
-    once = tf.data.Dataset.from_tensors(0)
-    once = once.map(lambda x: tf.numpy_function(start, [x], tf.int64))
-    return once.flat_map(one_pass).map(shaped)
-
-
-def _feasible(pairs, num_classes, logit_length, infeasible):
-    """The (features, ids) pairs that CTC can align; the others are refused or left out."""
-    for index, (features, ids) in enumerate(pairs):
-        ids = np.asarray(ids, dtype=np.int32).reshape(-1)
-        problem = _problem(ids, int(logit_length(len(features))), num_classes)
-        if problem is None:
-            yield features, ids
+    if infeasible not in ("raise", "skip"):
+        raise ValueError(f'infeasible must be "raise" or "skip", not {infeasible!r}')
+    if len(labels) != len(logit_length):
+        raise ValueError(f"got {len(labels)} label sequences but {len(logit_length)} lengths")
+    kept = []
+    for index, (ids, frames) in enumerate(zip(labels, logit_length, strict=True)):
+        reason = infeasible_reason(ids, frames, num_classes)
+        if reason is None:
+            kept.append(index)
         elif infeasible == "raise":
-            raise ValueError(f"utterance {index} {problem}")
+            raise ValueError(f"utterance {index} {reason}")
         else:
-            warnings.warn(f"left out: utterance {index} {problem}", stacklevel=2)
-
-
-def _cut(window, batch_size, rng):
-    """The window in batches: as it stands without `rng`, else by length and in random order."""
-    if rng is not None:
-        # Lengths are blurred by up to 5 %: else the same utterances meet in every epoch.
-        lengths = [len(features) for features, _ in window] * rng.uniform(1, 1.05, len(window))
-        window = [window[i] for i in np.argsort(lengths)]
-    batches = [window[i : i + batch_size] for i in range(0, len(window), batch_size)]
-    if rng is not None:
-        rng.shuffle(batches)
-    return batches
-
-
-def _by_name(features, feature_length, ids, label_length, dense_labels):
-    """The batch as a 1-tuple of a dict, from the ids [sum of label_length] of all its rows."""
-    labels = tf.RaggedTensor.from_row_lengths(ids, label_length)
-    batch = {"features": features, "feature_length": feature_length}
-    if dense_labels:
-        return ({**batch, "labels": labels.to_tensor(), "label_length": label_length},)
-    return ({**batch, "labels": labels.to_sparse()},)
+            warnings.warn(f"skipped: utterance {index} {reason}", stacklevel=2)
+    return np.array(kept, dtype=np.int64)

@@ -1,26 +1,44 @@
-"""Encoders for images and for audio, and the two models around one of them.
+# CTC in Keras 0.2.0, https://github.com/owner/name, MIT licence, (c) 2026 the authors of CTC in Keras. Keep this line.
+"""Encoders: an LSTM, and convolutions for images and for sound. Taught in notebooks 04 (the LSTM),
+07 and 07b (the others). Copy recurrent.py with this file.
 
-Taught in notebook 07_reading_what_it_never_saw.
-
-An encoder is a function (features [B, T, F], lengths [B]) -> (hidden [B, T', D], lengths [B] after
-striding) on Keras symbolic tensors. Frames beyond an utterance's length change nothing for the
-others, neither in prediction nor in training. This file stands alone.
+An encoder is a function encoder_fn(features [B, T, F], lengths [B], seed=None) -> (hidden
+[B, T', D], lengths [B] after any striding) on Keras symbolic tensors. What lies beyond an
+utterance's length must change nothing for the others, neither in prediction nor in training. The
+models are made of Keras's own layers and operations: saved, they load without this file.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from typing import Any
 
-try:
-    import tensorflow  # noqa: F401 - for an error that names the package to install
-except ModuleNotFoundError as error:
-    raise ModuleNotFoundError(
-        "this module needs TensorFlow: pip install tensorflow-cpu (or tensorflow)"
-    ) from error
 import keras
 import numpy as np
 from keras import layers, ops
 
+from .recurrent import LSTM
 
-def strided_length(length, kernel: int, stride: int, padding: str):
+
+def length_mask(x: Any, lengths: Any) -> Any:
+    """Which frames count, as a mask for Keras layers; `tf.sequence_mask` refuses symbolic tensors.
+
+    Args:
+        x: [B, T, ...], symbolic or not; only its shape matters.
+        lengths: frames that count in each utterance, [B].
+
+    Returns:
+        bool [B, T].
+
+    >>> np.array(length_mask(np.zeros((2, 4, 13)), np.array([4, 2]))).astype(int).tolist()
+    [[1, 1, 1, 1], [1, 1, 0, 0]]
+    """
+    while len(x.shape) > 2:
+        x = ops.take(x, 0, axis=-1)
+    # Counts to T without asking how many that is: a symbolic tensor does not know.
+    count = ops.cumsum(ops.ones_like(x, dtype="int32"), axis=1)
+    return count <= ops.expand_dims(ops.cast(lengths, "int32"), 1)
+
+
+def strided_length(length: Any, kernel: int, stride: int, padding: str) -> Any:
     """Frames that a convolution or a pooling leaves of `length` frames.
 
     "valid" counts the places, one every `stride`, where the whole kernel fits; "same" is
@@ -39,6 +57,9 @@ def strided_length(length, kernel: int, stride: int, padding: str):
 
     Raises:
         ValueError: another padding.
+
+    >>> strided_length(9, kernel=3, stride=2, padding="valid"), strided_length(9, 3, 2, "same")
+    (4, 5)
     """
     if padding == "same":
         return (length + stride - 1) // stride
@@ -50,59 +71,93 @@ def strided_length(length, kernel: int, stride: int, padding: str):
     raise ValueError(f'padding={padding!r}: choose "valid" or "same"')
 
 
-@keras.saving.register_keras_serializable("ctc_tutorial")
-class NormalizeValid(layers.Layer):
-    """Batch norm and ReLU over the valid frames; the padding is zeroed.
+def lstm_encoder(
+    features: Any,
+    lengths: Any,
+    units: int = 50,
+    bidirectional: bool = False,
+    seed: int | None = None,
+) -> tuple[Any, Any]:
+    """One LSTM: [B, T, F] -> [B, T, units], twice the units if bidirectional.
 
-    Batch statistics come from valid frames alone (the `mask` of keras.layers.BatchNormalization),
-    and the next convolution meets zeros beyond the end, as it would without padding. Momentum 0.9:
-    the usual 0.99 takes several hundred steps to forget its start, too long for a short training.
+    Args:
+        features: any sequence, such as MFCC.
+        lengths: frames, [B]; the backward direction starts at each utterance's own end.
+        units: of each direction.
+        bidirectional: read the frames both ways.
+        seed: of the initial weights; by default they differ from call to call.
+
+    >>> hidden, lengths = lstm_encoder(np.ones((2, 7, 13)), np.array([7, 4]), units=5)
+    >>> hidden.shape, lengths.tolist()
+    (TensorShape([2, 7, 5]), [7, 4])
     """
+    seeds = _seeds(seed)
 
-    def __init__(self, **kwargs) -> None:
-        super().__init__(**kwargs)
-        self.norm = layers.BatchNormalization(momentum=0.9)
+    def lstm(**direction):
+        return LSTM(
+            units,
+            return_sequences=True,
+            kernel_initializer=keras.initializers.GlorotUniform(next(seeds)),
+            recurrent_initializer=keras.initializers.Orthogonal(seed=next(seeds)),
+            **direction,
+        )
 
-    def build(self, input_shape: tuple, *_) -> None:
-        self.norm.build(input_shape)
-
-    def call(self, x, lengths, training=None):  # x [B, T, C] or [B, T, H, C], lengths [B]
-        valid = ops.arange(ops.shape(x)[1])[None, :] < ops.cast(lengths, "int32")[:, None]  # [B, T]
-        if len(x.shape) == 4:
-            valid = ops.broadcast_to(valid[:, :, None], ops.shape(x)[:3])  # [B, T, H]
-        x = ops.relu(self.norm(x, training=training, mask=valid))
-        return x * ops.cast(valid[..., None], x.dtype)
-
-    def compute_output_shape(self, input_shape: tuple, *_) -> tuple:
-        return input_shape
+    if not bidirectional:
+        # Reading forwards, padding comes too late to change anything: no mask, less time.
+        return lstm()(features), lengths
+    # A backward layer of its own: of one layer, Keras would make two with the same seeds.
+    both = layers.Bidirectional(lstm(), backward_layer=lstm(go_backwards=True))
+    return both(features, mask=length_mask(features, lengths)), lengths
 
 
-def image_encoder(features, lengths, seed: int | None = None):
+def image_encoder(features: Any, lengths: Any, seed: int | None = None) -> tuple[Any, Any]:
     """Convolutions over a line of writing: [B, W, H] -> [B, W // 2, 128].
 
     Three 2-D convolutions, pooled by 2 along the line and by 4 across it, then a 1-D convolution
     over five frames. A frame of the result sees 20 columns, which hold a digit and its neighbours.
 
     Args:
-        features: images with their columns as frames (`image.T`); H is at least 4.
+        features: images with their columns as frames; H is at least 4.
         lengths: widths in columns, [B].
         seed: of initial weights and dropout; by default they differ from call to call.
+
+    >>> hidden, lengths = image_encoder(np.ones((2, 40, 12)), np.array([40, 31]))
+    >>> hidden.shape, np.array(lengths).tolist()
+    (TensorShape([2, 20, 128]), [20, 15])
     """
     seeds = _seeds(seed)
-    x = layers.Reshape((-1, features.shape[2], 1))(features)  # [B, W, H, 1]
-    for filters, pool in ((16, (2, 1)), (32, (1, 2)), (64, (1, 2))):
-        start = keras.initializers.GlorotUniform(next(seeds))
-        x = layers.Conv2D(filters, 3, padding="same", use_bias=False, kernel_initializer=start)(x)
-        x = layers.MaxPooling2D(pool)(x)  # before the norm, which then works on half the values
-        lengths = strided_length(lengths, pool[0], pool[0], "valid")
-        x = NormalizeValid()(x, lengths)
-    x = layers.Reshape((-1, x.shape[2] * x.shape[3]))(x)  # [B, W // 2, H // 4 * 64]
+    x, lengths = _convolved_image(features, lengths, seeds)
     x = layers.Dropout(0.2, seed=next(seeds))(x)
     x, lengths = _conv1d(x, lengths, 128, 5, seeds)
     return layers.Dropout(0.2, seed=next(seeds))(x), lengths
 
 
-def audio_encoder(features, lengths, seed: int | None = None):
+def crnn_encoder(
+    features: Any, lengths: Any, units: int = 64, seed: int | None = None
+) -> tuple[Any, Any]:
+    """Convolutions, then a bidirectional LSTM (CRNN): [B, W, H] -> [B, W // 2, 2 * units].
+
+    The convolutions are those of `image_encoder`; the LSTM lets a frame see the whole line.
+
+    Args:
+        features, lengths, seed: as for `image_encoder`.
+        units: of each direction of the LSTM.
+
+    Source: Shi, Bai and Yao, "An End-to-End Trainable Neural Network for Image-Based Sequence
+    Recognition", IEEE TPAMI 39(11), 2017; here much smaller.
+
+    >>> hidden, lengths = crnn_encoder(np.ones((2, 40, 12)), np.array([40, 31]))
+    >>> hidden.shape, np.array(lengths).tolist()
+    (TensorShape([2, 20, 128]), [20, 15])
+    """
+    seeds = _seeds(seed)
+    x, lengths = _convolved_image(features, lengths, seeds)
+    x = layers.Dropout(0.2, seed=next(seeds))(x)
+    x, lengths = lstm_encoder(x, lengths, units, bidirectional=True, seed=next(seeds))
+    return layers.Dropout(0.2, seed=next(seeds))(x), lengths
+
+
+def audio_encoder(features: Any, lengths: Any, seed: int | None = None) -> tuple[Any, Any]:
     """Convolutions over features of sound, 100 frames a second: [B, T, F] -> [B, T // 4, 64].
 
     Two convolutions, each pooled by 2, then two over seven frames, the last of them dilated. A
@@ -113,8 +168,12 @@ def audio_encoder(features, lengths, seed: int | None = None):
             utterance, which takes away much of what distinguishes voices.
         lengths: frames, [B].
         seed: of initial weights and dropout; by default they differ from call to call.
+
+    >>> hidden, lengths = audio_encoder(np.ones((2, 40, 13)), np.array([40, 31]))
+    >>> hidden.shape, np.array(lengths).tolist()
+    (TensorShape([2, 10, 64]), [10, 7])
     """
-    seeds, x = _seeds(seed), features
+    seeds, x = _seeds(seed), _zeroed(features, lengths)
     for _ in range(2):
         x, lengths = _conv1d(x, lengths, 64, 5, seeds, pool=2)
     for dilation in (1, 2):
@@ -123,40 +182,17 @@ def audio_encoder(features, lengths, seed: int | None = None):
     return layers.Dropout(0.2, seed=next(seeds))(x), lengths
 
 
-def build_encoder_models(
-    encoder: Callable,
-    num_features: int,
-    num_classes: int,
-    loss_layer: keras.layers.Layer,
-    seed: int | None = None,
-) -> tuple[keras.Model, keras.Model]:
-    """An encoder and a dense layer wired into two models that share all weights.
-
-    Args:
-        encoder: `image_encoder`, `audio_encoder` or another function like them.
-        num_features: F, numbers per frame.
-        num_classes: C, the blank (last class) included.
-        loss_layer: called as loss_layer(logits, labels, logit_length), returns the logits: a
-            `CTCLossLayer()`.
-        seed: of initial weights and dropout; by default they differ from call to call.
-
-    Returns:
-        train_model: inputs by name `features` [B, T, F], `feature_length` [B] and `labels` (sparse
-            ids [B, L]), as `bucketed_dataset` yields them. Compile it without a loss.
-        predict_model: inputs `features` and `feature_length`; outputs by name `logits` [B, T', C]
-            and `logit_length` [B].
-    """
-    features = keras.Input((None, num_features), name="features")
-    feature_length = keras.Input((), dtype="int32", name="feature_length")
-    labels = keras.Input((None,), dtype="int32", sparse=True, name="labels")
-    hidden, logit_length = encoder(features, feature_length, seed=seed)
-    start = keras.initializers.GlorotUniform(seed)
-    logits = layers.Dense(num_classes, kernel_initializer=start, name="logits")(hidden)
-    inputs = {"features": features, "feature_length": feature_length}
-    train_model = keras.Model(
-        {**inputs, "labels": labels}, loss_layer(logits, labels, logit_length)
-    )
-    return train_model, keras.Model(inputs, {"logits": logits, "logit_length": logit_length})
+def _convolved_image(x, lengths, seeds):
+    """x [B, W, H] -> [B, W // 2, H // 4 * 64] and its lengths."""
+    x = _zeroed(x, lengths)
+    x = layers.Reshape((-1, x.shape[2], 1))(x)  # [B, W, H, 1]
+    for filters, pool in ((16, (2, 1)), (32, (1, 2)), (64, (1, 2))):
+        start = keras.initializers.GlorotUniform(next(seeds))
+        x = layers.Conv2D(filters, 3, padding="same", use_bias=False, kernel_initializer=start)(x)
+        x = layers.MaxPooling2D(pool)(x)  # before the norm, which then works on half the values
+        lengths = strided_length(lengths, pool[0], pool[0], "valid")
+        x = _normalized(x, lengths)
+    return layers.Reshape((-1, x.shape[2] * x.shape[3]))(x), lengths
 
 
 def _conv1d(x, lengths, units, kernel, seeds, pool=1, dilation=1):
@@ -172,7 +208,29 @@ def _conv1d(x, lengths, units, kernel, seeds, pool=1, dilation=1):
     if pool > 1:
         x = layers.MaxPooling1D(pool)(x)
         lengths = strided_length(lengths, pool, pool, "valid")
-    return NormalizeValid()(x, lengths), lengths
+    return _normalized(x, lengths), lengths
+
+
+def _normalized(x, lengths):
+    """Batch norm and ReLU over the valid frames of x [B, T, ..., D]; what is padding becomes 0.
+
+    Statistics come from valid frames alone, and the next convolution meets zeros beyond the end,
+    as it would without padding. Momentum 0.9: the usual 0.99 takes several hundred steps to forget
+    its start, too long for a short training.
+    """
+    valid = length_mask(x, lengths)  # [B, T]
+    if len(x.shape) == 4:  # the mask of [B, T, H, D] is [B, T, H]
+        valid = ops.repeat(ops.expand_dims(valid, 2), x.shape[2], axis=2)
+    x = layers.BatchNormalization(momentum=0.9)(x, mask=valid)
+    return _zeroed(layers.ReLU()(x), lengths)
+
+
+def _zeroed(x, lengths):
+    """x [B, T, ...] with zeros beyond each length: a convolution looks a few frames ahead."""
+    valid = length_mask(x, lengths)
+    for axis in range(2, len(x.shape)):
+        valid = ops.expand_dims(valid, axis)
+    return x * ops.cast(valid, x.dtype)
 
 
 def _seeds(seed: int | None) -> Iterator[int]:

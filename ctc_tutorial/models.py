@@ -1,81 +1,60 @@
+# CTC in Keras 0.2.0, https://github.com/owner/name, MIT licence, (c) 2026 the authors of CTC in Keras. Keep this line.
 """Two models on one set of weights, to train and to predict. Taught in notebook 04_two_models.
 
-Copy layers.py and recurrent.py with this file.
+Copy layers.py (with its losses.py and metrics.py) with this file.
 """
 
-try:
-    import tensorflow  # noqa: F401 - for an error that names the package to install
-except ModuleNotFoundError as error:
-    raise ModuleNotFoundError(
-        "this module needs TensorFlow: pip install tensorflow-cpu (or tensorflow)"
-    ) from error
-import keras
+from collections.abc import Callable
+from typing import Any
 
-try:
-    if __package__:
-        from .layers import CTCLossLayer
-        from .recurrent import LSTM
-    else:
-        from layers import CTCLossLayer
-        from recurrent import LSTM
-except ImportError as error:
-    raise ImportError("copy layers.py and recurrent.py beside models.py, too") from error
+import keras
+import numpy as np
+
+from .layers import CTCLossLayer
 
 
 def build_models(
+    encoder_fn: Callable[..., tuple[Any, Any]],
     num_features: int,
     num_classes: int,
-    units: int = 50,
-    bidirectional: bool = False,
     loss_layer: keras.layers.Layer | None = None,
     seed: int | None = None,
+    **encoder_options: Any,
 ) -> tuple[keras.Model, keras.Model]:
-    """Wire one LSTM and one dense layer into two models that share all weights.
+    """Wire an encoder and a dense layer into two models that share all weights.
 
     Args:
+        encoder_fn: called as encoder_fn(features, lengths, seed=seed, **encoder_options), returns
+            (hidden, lengths), as those of encoders.py do.
         num_features: F, numbers per frame.
         num_classes: C, the blank (last class) included.
-        units: LSTM units per direction.
-        bidirectional: read the frames both ways. Frames of zeros are masked then, so that the
-            backward direction starts at each utterance's own end: pad with zeros.
-        loss_layer: called as loss_layer(logits, labels, feature_length), returns the logits; by
+        loss_layer: called as loss_layer(logits, labels, logit_length), returns the logits; by
             default `CTCLossLayer()`.
-        seed: of the initial weights; by default they differ from call to call.
+        seed: of initial weights and dropout; by default they differ from call to call.
 
     Returns:
-        train_model: inputs `features` [B, T, F], `labels` (sparse ids [B, L]) and
-            `feature_length` [B]; output the logits [B, T, C]. Compile it without a loss.
-        predict_model: input `features` [B, T, F] alone; output the logits [B, T, C].
+        train_model: inputs by name, features [B, T, F], feature_length [B] and labels (sparse ids
+            [B, L]); output the logits [B, T', C]. Compile it without a loss.
+        predict_model: inputs features and feature_length; outputs by name, logits [B, T', C] and
+            logit_length [B].
+
+    >>> def no_encoder(features, lengths, seed=None):
+    ...     return features, lengths
+    >>> train_model, predict_model = build_models(no_encoder, num_features=13, num_classes=28)
+    >>> batch = {"features": np.ones((2, 7, 13)), "feature_length": np.array([7, 4])}
+    >>> {name: x.shape for name, x in predict_model.predict(batch, verbose=0).items()}
+    {'logit_length': (2,), 'logits': (2, 7, 28)}
     """
     features = keras.Input((None, num_features), name="features")
-    labels = keras.Input((None,), sparse=True, dtype="int32", name="labels")
     feature_length = keras.Input((), dtype="int32", name="feature_length")
+    labels = keras.Input((None,), dtype="int32", sparse=True, name="labels")
 
-    encoder = LSTM(  # keras.layers.LSTM, faster
-        units,
-        return_sequences=True,
-        kernel_initializer=keras.initializers.GlorotUniform(seed=seed),
-        recurrent_initializer=keras.initializers.Orthogonal(seed=seed),
-    )
-    if bidirectional:
-        hidden = keras.layers.Bidirectional(encoder)(keras.layers.Masking()(features))
-    else:
-        # Reading forwards, padding comes too late to change anything: no mask, less time.
-        hidden = encoder(features)
-    initializer = keras.initializers.TruncatedNormal(stddev=0.1, seed=seed)
+    of_encoder, of_dense = np.random.default_rng(seed).integers(2**31, size=2).tolist()
+    hidden, logit_length = encoder_fn(features, feature_length, seed=of_encoder, **encoder_options)
+    initializer = keras.initializers.TruncatedNormal(stddev=0.1, seed=of_dense)
     logits = keras.layers.Dense(num_classes, kernel_initializer=initializer, name="logits")(hidden)
 
-    loss_layer = loss_layer or CTCLossLayer()
-    passed_through = loss_layer(logits, labels, feature_length)
-    train_model = keras.Model([features, labels, feature_length], passed_through)
-    return train_model, keras.Model(features, logits)
-
-
-def lesson_optimizer(steps: int) -> keras.optimizers.Optimizer:
-    """The optimizer that learns the two utterances in `steps` updates, 400 to be sure.
-
-    SGD with momentum, as in 2020, at a learning rate 40 times larger, which clipping the global
-    gradient norm makes safe, and which falls to zero along a cosine (benchmarks/recipe.md).
-    """
-    rate = keras.optimizers.schedules.CosineDecay(0.2, steps)
-    return keras.optimizers.SGD(rate, momentum=0.9, global_clipnorm=5.0)
+    passed_through = (loss_layer or CTCLossLayer())(logits, labels, logit_length)
+    inputs = {"features": features, "feature_length": feature_length}
+    train_model = keras.Model({**inputs, "labels": labels}, passed_through)
+    return train_model, keras.Model(inputs, {"logits": logits, "logit_length": logit_length})
