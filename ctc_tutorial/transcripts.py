@@ -1,8 +1,7 @@
-"""A folder of recordings and a table of what is said in them.
+# CTC in Keras 0.2.0, https://github.com/owner/name, MIT licence, (c) 2026 the authors of CTC in Keras. Keep this line.
+"""Your own recordings and their texts, from a table. Taught in 07_reading_what_it_never_saw.
 
-Taught in notebook 07_reading_what_it_never_saw.
-
-This file stands alone and needs nothing but Python.
+This file stands alone: it needs nothing but Python.
 """
 
 import csv
@@ -23,6 +22,14 @@ def read_transcripts(csv_path: str | os.PathLike) -> list[tuple[Path, str]]:
     Raises:
         FileNotFoundError: no such table, or a recording that is not there, by its line.
         ValueError: a missing column, a line without path or text, or a table without recordings.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     Path(folder, "one.wav").touch()
+    ...     _ = Path(folder, "table.csv").write_text("path,text\\none.wav, hello \\n")
+    ...     ((path, text),) = read_transcripts(Path(folder, "table.csv"))
+    >>> path.name, text
+    ('one.wav', 'hello')
     """
     csv_path = Path(csv_path)
     transcripts = []
@@ -31,17 +38,21 @@ def read_transcripts(csv_path: str | os.PathLike) -> list[tuple[Path, str]]:
         columns = table.fieldnames or []
         for name in ("path", "text"):
             if name not in columns:
-                raise ValueError(f"{csv_path} has no column {name!r}; its first line has {columns}")
+                raise ValueError(
+                    f"{csv_path} has no column {name!r}: name it in the first line, now {columns}"
+                )
         for row in table:
             where = f"{csv_path}, line {table.line_num}"
             path, text = ((row[name] or "").strip() for name in ("path", "text"))
             if not path:
                 raise ValueError(f"{where}: no path; remove the line or name the recording")
             if not text:
-                raise ValueError(f"{where}: no text for {path}; CTC needs at least one label")
+                raise ValueError(f"{where}: no text for {path}; write it or remove the line")
             if not (csv_path.parent / path).is_file():
-                raise FileNotFoundError(f"{where}: there is no file {csv_path.parent / path}")
+                raise FileNotFoundError(
+                    f"{where}: there is no file {csv_path.parent / path}; mend the path"
+                )
             transcripts.append((csv_path.parent / path, text))
     if not transcripts:
-        raise ValueError(f"{csv_path} lists no recordings: it needs lines below its header")
+        raise ValueError(f"{csv_path} lists no recordings: add lines below its header")
     return transcripts

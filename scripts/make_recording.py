@@ -2,7 +2,7 @@
 
 It is the sentence of LDC93S1, spoken by the eSpeak NG library of the PyPI package
 `espeakng-loader` (tried with 0.2.4; version 1.51 of the `espeak-ng` program makes the same
-samples). The script drives it through ctypes, using the calls of its header `speak_lib.h`.
+sound). The script drives it through ctypes, using the calls of its header `speak_lib.h`.
 eSpeak NG is GPL-3.0-or-later; the files hold what it spoke and when, not its code or its data. The
 silence in front and the speaking rate put "dark suit in greasy" at 0.8-2.0 s, as in the real
 recording, so that one pair of times cuts the lesson's second utterance out of either.
@@ -30,7 +30,7 @@ SYNCHRONOUS, RATE, POSITION_CHARACTER, UTF8, END, WORD = 2, 1, 1, 1, 0, 1
 
 
 class Event(ctypes.Structure):
-    """What the library reports beside the samples; of the text, the first character is 1."""
+    """What the library reports beside the sound; of the text, the first character is 1."""
 
     _fields_ = (
         ("type", ctypes.c_int),
@@ -50,12 +50,12 @@ CALLBACK = ctypes.CFUNCTYPE(
 
 
 def speak() -> tuple[np.ndarray, int, list[tuple[str, int]]]:
-    """Samples int16 [N], their rate in Hz, and each word with the sample at which it begins."""
+    """Waveform int16 [N], its sample rate in Hz, and each word with the sample it begins at."""
     chunks, words = [], []
 
-    def keep(samples, count, events):
-        if samples and count > 0:
-            chunks.append(np.ctypeslib.as_array(samples, (count,)).copy())
+    def keep(sound, count, events):
+        if sound and count > 0:
+            chunks.append(np.ctypeslib.as_array(sound, (count,)).copy())
         for event in events:  # a pointer has no end: the type of the last event marks it
             if event.type == END:
                 return 0
@@ -66,25 +66,25 @@ def speak() -> tuple[np.ndarray, int, list[tuple[str, int]]]:
     callback = CALLBACK(keep)  # kept: ctypes frees a callback nobody holds
     library = ctypes.CDLL(espeakng_loader.get_library_path())
     folder = espeakng_loader.get_data_path().encode()
-    rate = library.espeak_Initialize(SYNCHRONOUS, 0, folder, 0)
+    sample_rate = library.espeak_Initialize(SYNCHRONOUS, 0, folder, 0)
     library.espeak_SetSynthCallback(callback)
     library.espeak_SetVoiceByName(b"en-us")
     library.espeak_SetParameter(RATE, WORDS_PER_MINUTE, 0)
     data = TEXT.encode() + b"\0"
     library.espeak_Synth(data, len(data), 0, POSITION_CHARACTER, 0, UTF8, None, None)
     library.espeak_Synchronize()
-    return np.concatenate(chunks), rate, words
+    return np.concatenate(chunks), sample_rate, words
 
 
 def main() -> None:
-    samples, rate, words = speak()
-    assert rate == 22050, rate
+    waveform, sample_rate, words = speak()
+    assert sample_rate == 22050, sample_rate
     assert [word for word, _ in words] == TEXT.split(), words
-    speech = resample_poly(samples.astype(np.float64), 320, 441)  # 22,050 Hz to 16,000 Hz
+    speech = resample_poly(waveform.astype(np.float64), 320, 441)  # 22,050 Hz to 16,000 Hz
     speech = speech[: np.flatnonzero(np.abs(speech) > 30)[-1]]  # without the silence at the end
     silence = np.zeros(int(SILENCE_SECONDS * 16000))
     # A word ends where the next one begins, the last one with the voice.
-    times = [SILENCE_SECONDS + sample / rate for _, sample in words]
+    times = [SILENCE_SECONDS + sample / sample_rate for _, sample in words]
     times.append(SILENCE_SECONDS + len(speech) / 16000)
     speech = np.concatenate([silence, speech, silence])
     # A faint noise floor: the log energy of digital silence would dwarf all other features.

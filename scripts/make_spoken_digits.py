@@ -43,24 +43,24 @@ class Synthesiser:
         folder = espeakng_loader.get_data_path().encode()
         self.sample_rate = self.library.espeak_Initialize(SYNCHRONOUS, 0, folder, 0)
         if self.sample_rate <= 0:
-            raise RuntimeError(f"eSpeak NG did not start with the data folder {folder!r}.")
+            raise RuntimeError(f"eSpeak NG did not start with the data folder {folder!r}")
         self.chunks = []
         self.callback = CALLBACK(self._keep)  # kept: ctypes frees a callback nobody holds
         self.library.espeak_SetSynthCallback(self.callback)
 
-    def _keep(self, samples, count, events):
-        if samples and count > 0:
-            self.chunks.append(np.ctypeslib.as_array(samples, (count,)).copy())
+    def _keep(self, sound, count, events):
+        if sound and count > 0:
+            self.chunks.append(np.ctypeslib.as_array(sound, (count,)).copy())
         return 0
 
     def use_voice(self, name, words_per_minute, pitch):
         if self.library.espeak_SetVoiceByName(name.encode()):
-            raise ValueError(f"eSpeak NG has no voice {name!r}.")
+            raise ValueError(f"eSpeak NG has no voice {name!r}")
         self.library.espeak_SetParameter(RATE, words_per_minute, 0)
         self.library.espeak_SetParameter(PITCH, pitch, 0)
 
     def say(self, text):
-        """Samples of `text` as int16 at `self.sample_rate`."""
+        """Waveform of `text`, int16 [N], at `self.sample_rate`."""
         self.chunks = []
         data = text.encode() + b"\0"
         self.library.espeak_Synth(data, len(data), 0, POSITION_CHARACTER, 0, UTF8, None, None)
@@ -68,18 +68,18 @@ class Synthesiser:
         return np.concatenate(self.chunks)
 
 
-def trimmed(samples):
+def trimmed(waveform):
     """8 kHz, peak at half scale, silence (below 2 % of the peak) cut off both ends."""
-    samples = resample_poly(samples.astype(np.float64), 160, 441)  # 22050 Hz to 8000 Hz
-    samples *= 16384 / np.abs(samples).max()
-    loud = np.flatnonzero(np.abs(samples) > 0.02 * 16384)
-    return samples[loud[0] : loud[-1] + 1].round().astype(np.int16)
+    waveform = resample_poly(waveform.astype(np.float64), 160, 441)  # 22050 Hz to 8000 Hz
+    waveform *= 16384 / np.abs(waveform).max()
+    loud = np.flatnonzero(np.abs(waveform) > 0.02 * 16384)
+    return waveform[loud[0] : loud[-1] + 1].round().astype(np.int16)
 
 
 def main(path):
     synthesiser = Synthesiser()
     if synthesiser.sample_rate != 22050:
-        raise RuntimeError(f"Expected 22050 Hz from eSpeak NG, got {synthesiser.sample_rate} Hz.")
+        raise RuntimeError(f"expected 22050 Hz from eSpeak NG, got {synthesiser.sample_rate} Hz")
     rng = np.random.default_rng(0)
     voices, pieces = [], []
     for number, variant in enumerate(rng.permutation(VARIANTS)):

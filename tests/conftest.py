@@ -10,7 +10,14 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 import numpy as np
 import pytest
 
-from ctc_tutorial import Alphabet, Utterance, bundled_utterance, ldc93s1_utterance, mfcc_features
+from ctc_tutorial import (
+    Alphabet,
+    Utterance,
+    fetch_ldc93s1,
+    load_sentence,
+    make_lesson_pair,
+    mfcc_features,
+)
 
 RECORDINGS = Path(__file__).parents[2] / "shared" / "data"
 
@@ -27,17 +34,15 @@ def ldc93s1() -> Utterance:
     folder = Path(os.environ.get("CTC_TUTORIAL_DATA", RECORDINGS))
     if not (folder / "LDC93S1.wav").exists():
         pytest.skip("LDC93S1 is neither in CTC_TUTORIAL_DATA nor in ../shared/data")
-    return ldc93s1_utterance(folder)
+    return fetch_ldc93s1(folder)
 
 
 @pytest.fixture(scope="session", params=["bundled", "ldc93s1"])
 def pair(request) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Features [T, 13] and label ids [L] of a whole recording and of four words of it."""
-    whole = (
-        bundled_utterance() if request.param == "bundled" else request.getfixturevalue("ldc93s1")
-    )
+    """Features [T, 13] and ids [L] of a whole recording and of four words of it."""
+    whole = load_sentence() if request.param == "bundled" else request.getfixturevalue("ldc93s1")
     alphabet = Alphabet()
     return [
-        (mfcc_features(u.samples, u.sample_rate), alphabet.encode(u.text))
-        for u in (whole, whole.cut(0.8, 2.0, whole.text[13:32]))
+        (mfcc_features(u.waveform, u.sample_rate), alphabet.encode(u.text))
+        for u in make_lesson_pair(whole)
     ]

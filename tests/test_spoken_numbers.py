@@ -1,17 +1,17 @@
-"""`spoken_numbers`: splits share no voices and no sequences; the sound is what the text says."""
+"""Spoken numbers: the splits share no voices and no sequences; the sound is what the text says."""
 
 import itertools
 
 import numpy as np
 import pytest
 
-from ctc_tutorial.spoken_numbers import WORDS, spoken_numbers, spoken_words
+from ctc_tutorial.data.spoken_numbers import WORDS, load_spoken_words, make_spoken_numbers
 
 PARTS = {"train": 20, "dev": 4, "final": 24, "test": 8}
 
 
 def test_the_splits_share_no_voice():
-    words = {split: spoken_words(split) for split in PARTS}
+    words = {split: load_spoken_words(split) for split in PARTS}
     for split, count in PARTS.items():
         assert [len(voice) for voice in words[split]] == [10] * count
     sounds = {split: {w.tobytes() for voice in words[split] for w in voice} for split in PARTS}
@@ -23,7 +23,7 @@ def test_the_splits_share_no_voice():
 
 
 def test_the_splits_share_no_sequence_and_cover_all_words():
-    texts = {split: set(spoken_numbers(400, split, seed=1)[1]) for split in PARTS}
+    texts = {split: set(make_spoken_numbers(400, split, seed=1)[1]) for split in PARTS}
     for one, other in (("train", "dev"), ("train", "test"), ("final", "test")):
         assert not texts[one] & texts[other]
     for split in PARTS:
@@ -32,12 +32,12 @@ def test_the_splits_share_no_sequence_and_cover_all_words():
 
 
 def test_utterances_are_16_bit_sound_at_8_khz_about_as_long_as_their_words():
-    recordings, texts, voices = spoken_numbers(100, "test", seed=0)
-    for samples, text in zip(recordings, texts, strict=True):
-        assert samples.dtype == np.float32 and samples.ndim == 1
-        assert 4000 < np.abs(samples).max() < 32768
-        assert 0.15 < len(samples) / 8000 / len(text.split()) < 1.1
-    assert set(voices) == set(range(8)) and voices.shape == (100,)
+    waveforms, texts, speakers = make_spoken_numbers(100, "test", seed=0)
+    for waveform, text in zip(waveforms, texts, strict=True):
+        assert waveform.dtype == np.float32 and waveform.ndim == 1
+        assert 4000 < np.abs(waveform).max() < 32768
+        assert 0.15 < len(waveform) / 8000 / len(text.split()) < 1.1
+    assert set(speakers) == set(range(8)) and speakers.shape == (100,)
 
 
 def test_voices_are_numbered_by_who_speaks(monkeypatch):
@@ -46,28 +46,28 @@ def test_voices_are_numbered_by_who_speaks(monkeypatch):
     def hums(split):
         return [[9000 * np.sin(np.arange(2000) * 2 * np.pi * p / 8000)] * 10 for p in pitches]
 
-    monkeypatch.setattr("ctc_tutorial.spoken_numbers.spoken_words", hums)
-    recordings, _, voices = spoken_numbers(40, "dev", seed=0)
-    for samples, voice in zip(recordings, voices, strict=True):
-        spectrum = np.abs(np.fft.rfft(samples))
-        heard = spectrum.argmax() * 8000 / len(samples)
-        assert voice == np.abs(np.log(pitches / heard)).argmin()
-    assert set(voices) == {0, 1, 2, 3}
+    monkeypatch.setattr("ctc_tutorial.data.spoken_numbers.load_spoken_words", hums)
+    waveforms, _, speakers = make_spoken_numbers(40, "dev", seed=0)
+    for waveform, speaker in zip(waveforms, speakers, strict=True):
+        spectrum = np.abs(np.fft.rfft(waveform))
+        heard = spectrum.argmax() * 8000 / len(waveform)
+        assert speaker == np.abs(np.log(pitches / heard)).argmin()
+    assert set(speakers) == {0, 1, 2, 3}
 
 
 def test_the_words_are_heard_where_they_are_said():
     """Each word's own recording is the best match in the utterance, by spectra."""
-    voices = spoken_words("test")
+    voices = load_spoken_words("test")
 
-    def spectrum(samples):
-        frames = samples[: len(samples) // 160 * 160].reshape(-1, 160)
+    def spectrum(waveform):
+        frames = waveform[: len(waveform) // 160 * 160].reshape(-1, 160)
         return np.log1p(np.abs(np.fft.rfft(frames, 256)).mean(axis=0))
 
     means = {d: np.mean([spectrum(v[d]) for v in voices], axis=0) for d in range(10)}
     right = wrong = 0.0
-    for samples, text in zip(*spoken_numbers(100, "test", 5, 2, 2)[:2], strict=True):
+    for waveform, text in zip(*make_spoken_numbers(100, "test", 5, 2, 2)[:2], strict=True):
         own = {WORDS.index(word) for word in text.split()}
-        heard = spectrum(samples)
+        heard = spectrum(waveform)
         for pair in itertools.combinations(range(10), 2):
             distance = np.linalg.norm(
                 heard - heard.mean() - sum(means[d] - means[d].mean() for d in pair) / 2
@@ -79,8 +79,23 @@ def test_the_words_are_heard_where_they_are_said():
     assert right < wrong
 
 
+def test_the_same_seeds_give_the_same_sound_for_ever():
+    """Numbers of version 0.1; logarithms may differ in the last digit between machines."""
+    waveforms, texts, speakers = make_spoken_numbers(3, "test", seed=5)
+    assert texts == ["eight zero eight four", "nine one three seven", "eight three seven five five"]
+    assert speakers.tolist() == [4, 2, 0]
+    assert [len(waveform) for waveform in waveforms] == [14261, 11892, 17264]
+    np.testing.assert_allclose(waveforms[0][4000:4003], [549.74, 846.14, 1164.99], atol=0.02)
+
+    waveforms, texts, speakers = make_spoken_numbers(3, "train", seed=5, augment=True)
+    assert texts == ["one nine", "one nine seven five", "two zero five"]
+    assert speakers.tolist() == [3, 10, 7]
+    assert [len(waveform) for waveform in waveforms] == [11038, 15712, 11468]
+    np.testing.assert_allclose(waveforms[0][4000:4003], [-1223.08, -1089.58, -847.72], atol=0.02)
+
+
 def test_the_seed_decides():
-    one, again, other = (spoken_numbers(4, "train", seed) for seed in (1, 1, 2))
+    one, again, other = (make_spoken_numbers(4, "train", seed) for seed in (1, 1, 2))
     assert one[1] == again[1] != other[1]
     for a, b in zip(one[0], again[0], strict=True):
         np.testing.assert_array_equal(a, b)
@@ -88,7 +103,7 @@ def test_the_seed_decides():
 
 def test_bad_arguments():
     with pytest.raises(ValueError, match="'valid': choose one of train, dev, final, test"):
-        spoken_words("valid")
+        load_spoken_words("valid")
     for limits in ((1, 3), (4, 3)):
         with pytest.raises(ValueError, match="allow no utterance"):
-            spoken_numbers(1, "train", 0, *limits)
+            make_spoken_numbers(1, "train", 0, *limits)

@@ -1,10 +1,9 @@
-"""Spoken strings of number words, composed from synthetic voices: a speech task to generalise on.
-
-Taught in notebook 07b_hearing_what_it_never_saw.
+# CTC in Keras 0.2.0, https://github.com/owner/name, MIT licence, (c) 2026 the authors of CTC in Keras. Keep this line.
+"""Spoken number words, to generalise on. Used in notebook 07b_hearing_what_it_never_saw.
 
 The words "zero" to "nine" were spoken once by each of 32 voices of eSpeak NG (US and British
 English), by the repository's script `scripts/make_spoken_digits.py`, and are kept in
-`data/spoken_digits.npz`. They are synthetic: a model trained on them does not carry over to people.
+`spoken_digits.npz`. They are synthetic: a model trained on them does not carry over to people.
 They are kept as a file because a synthesiser would be a native library on every reader's machine,
 and because its noise differs from run to run.
 
@@ -14,14 +13,14 @@ the remainder of the sum of its digits divided by 4):
     "train"  20 voices, remainders 2, 3       "dev"   4 voices, remainder 1, to tune on
     "final"  24 voices, remainders 1, 2, 3    "test"  8 voices, remainder 0, to report on once
 
-This file stands alone (with its data file): it needs NumPy.
+This file stands alone (with `spoken_digits.npz` beside it): it needs NumPy.
 """
 
 from pathlib import Path
 
 import numpy as np
 
-DATA = Path(__file__).parent / "data" / "spoken_digits.npz"
+DATA = Path(__file__).parent / "spoken_digits.npz"
 SAMPLE_RATE = 8000
 WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 # First and last voice (excluded), and the remainders of the sequences.
@@ -33,27 +32,33 @@ SPLITS = {
 }
 
 
-def spoken_words(split: str) -> list[list[np.ndarray]]:
+def load_spoken_words(split: str) -> list[list[np.ndarray]]:
     """The single words of one split.
 
     Args:
         split: "train", "dev", "final" or "test".
 
     Returns:
-        For each voice ten recordings, "zero" to "nine": float32 [N], 8 kHz, on the 16-bit scale.
+        For each voice ten waveforms, "zero" to "nine": float32 [N], 8 kHz, on the 16-bit scale.
 
     Raises:
         ValueError: an unknown split.
+
+    >>> voices = load_spoken_words("test")
+    >>> len(voices), len(voices[0])
+    (8, 10)
+    >>> voices[0][WORDS.index("seven")].shape
+    (3509,)
     """
     if split not in SPLITS:
         raise ValueError(f"there is no split {split!r}: choose one of {', '.join(SPLITS)}")
     first, last, _ = SPLITS[split]
     with np.load(DATA) as data:
-        recordings = np.split(data["samples"].astype(np.float32), data["ends"].ravel()[:-1])
-    return [recordings[10 * voice : 10 * voice + 10] for voice in range(first, last)]
+        waveforms = np.split(data["samples"].astype(np.float32), data["ends"].ravel()[:-1])
+    return [waveforms[10 * voice : 10 * voice + 10] for voice in range(first, last)]
 
 
-def spoken_numbers(
+def make_spoken_numbers(
     count: int,
     split: str,
     seed: int,
@@ -64,38 +69,45 @@ def spoken_numbers(
     """Compose utterances of `min_words` to `max_words` words, each by one voice of the split.
 
     A voice speaks up to 10 % faster (and higher) or slower in every utterance, with pauses of up
-    to 0.12 s, words of different loudness and a little white noise. With `augment` each word has a
-    speed of its own, up to 25 % off: meant for training only.
+    to 0.12 s, words of different loudness and a little white noise.
 
     Args:
         count: how many utterances.
         split: "train", "dev", "final" or "test".
         seed: the same arguments give the same utterances.
-        min_words, max_words: limits of the length; at least 2 words, so that every split has
-            sequences of every length.
+        min_words: of an utterance; at least 2, so that every split has sequences of every length.
+        max_words: of an utterance.
+        augment: each word has a speed of its own, up to 25 % off: meant for training only.
 
     Returns:
-        Recordings float32 [N_i], mono, 8 kHz, on the 16-bit scale; their texts, such as "four one
-        nine"; and who speaks, as voice numbers of the split, int64 [count].
+        (waveforms, texts, speakers): sound, each float32 [N], mono, 8 kHz, on the 16-bit scale;
+        what is said, such as "four one nine"; and who says it, as voice numbers of the split,
+        int64 [B].
 
     Raises:
         ValueError: an unknown split, or impossible numbers of words.
+
+    >>> waveforms, texts, speakers = make_spoken_numbers(2, "test", seed=0)
+    >>> texts
+    ['six five two three zero', 'three six six five']
+    >>> [round(len(waveform) / SAMPLE_RATE, 1) for waveform in waveforms]  # seconds
+    [2.0, 2.3]
     """
     if not 2 <= min_words <= max_words:
         raise ValueError(
             f"min_words={min_words} and max_words={max_words} allow no utterance: "
-            "both are at least 2 and min_words is not the larger"
+            "choose both at least 2 and min_words not the larger"
         )
-    voices, rng = spoken_words(split), np.random.default_rng(seed)
-    recordings, texts, speakers = [], [], []
+    voices, rng = load_spoken_words(split), np.random.default_rng(seed)
+    waveforms, texts, speakers = [], [], []
     while len(texts) < count:
         digits = rng.integers(0, 10, rng.integers(min_words, max_words + 1))
         if digits.sum() % 4 in SPLITS[split][2]:
             speakers.append(rng.integers(len(voices)))
             words = [voices[speakers[-1]][d] for d in digits]
-            recordings.append(_utterance(words, rng, augment))
+            waveforms.append(_utterance(words, rng, augment))
             texts.append(" ".join(WORDS[d] for d in digits))
-    return recordings, texts, np.array(speakers)
+    return waveforms, texts, np.array(speakers)
 
 
 def _utterance(words: list[np.ndarray], rng: np.random.Generator, augment: bool) -> np.ndarray:
@@ -108,9 +120,9 @@ def _utterance(words: list[np.ndarray], rng: np.random.Generator, augment: bool)
         places = np.arange(0, len(word) - 1, speed)
         spoken = np.interp(places, np.arange(len(word)), word) * rng.uniform(0.5, 1.0)
         parts += [_pause(rng), spoken]
-    samples = np.concatenate([*parts, _pause(rng)])
-    noise = rng.uniform(20, 200) * rng.standard_normal(len(samples))
-    return (samples + noise).astype(np.float32)
+    waveform = np.concatenate([*parts, _pause(rng)])
+    noise = rng.uniform(20, 200) * rng.standard_normal(len(waveform))
+    return (waveform + noise).astype(np.float32)
 
 
 def _pause(rng: np.random.Generator) -> np.ndarray:

@@ -1,11 +1,10 @@
-"""Strings of handwritten digits, composed from scikit-learn's `load_digits`, to generalise on.
+# CTC in Keras 0.2.0, https://github.com/owner/name, MIT licence, (c) 2026 the authors of CTC in Keras. Keep this line.
+"""Strings of handwritten digits, to generalise on. Used in 07_reading_what_it_never_saw.
 
-Taught in notebook 07_reading_what_it_never_saw.
-
-The 1797 images of 8 x 8 pixels are the test portion of the UCI set "Optical Recognition of
-Handwritten Digits" (E. Alpaydin and C. Kaynak, 1998, doi:10.24432/C50P49) and come from 13 writers.
-They ship inside scikit-learn, so nothing is downloaded. The strings are composed: real digits, but
-never written side by side by one hand.
+They are composed of the images of scikit-learn's `load_digits`. Those 1797 images of 8 x 8
+pixels are the test portion of the UCI set "Optical Recognition of Handwritten Digits" (E. Alpaydin
+and C. Kaynak, 1998, doi:10.24432/C50P49) and come from 13 writers. They ship inside scikit-learn,
+so nothing is downloaded. The digits are real, but were never written side by side by one hand.
 
 The images are split by their order in the set, before any string is made:
 
@@ -22,20 +21,32 @@ HEIGHT = 12
 SPLITS = {"train": (0, 1200), "dev": (1200, 1400), "final": (0, 1400), "test": (1400, 1797)}
 
 
-def digit_images(split: str) -> tuple[np.ndarray, np.ndarray]:
-    """Single digits of one split: images float32 [N, 8, 8] in 0..1 (ink is 1), labels int32 [N].
+def load_digit_images(split: str) -> tuple[np.ndarray, np.ndarray]:
+    """The single digits of one split, D of them.
 
-    Raises ValueError if `split` is not one of "train", "dev", "final", "test".
+    Args:
+        split: "train", "dev", "final" or "test".
+
+    Returns:
+        (images, digits): upright images float32 [D, 8, 8] in 0 to 1 (ink is 1), rows first; and
+        what each shows, int32 [D].
+
+    Raises:
+        ValueError: an unknown split.
+
+    >>> images, digits = load_digit_images("train")
+    >>> images.shape, digits[:5]
+    ((1200, 8, 8), array([0, 1, 2, 3, 4], dtype=int32))
     """
     if split not in SPLITS:
-        raise ValueError(f"There is no split {split!r}: choose one of {', '.join(SPLITS)}.")
+        raise ValueError(f"there is no split {split!r}: choose one of {', '.join(SPLITS)}")
     start, stop = SPLITS[split]
     images, labels = load_digits(return_X_y=True)
     images = images[start:stop].reshape(-1, 8, 8) / 16  # grey values 0..16
     return images.astype(np.float32), labels[start:stop].astype(np.int32)
 
 
-def digit_strings(
+def make_digit_strings(
     count: int,
     split: str,
     seed: int,
@@ -43,23 +54,40 @@ def digit_strings(
     max_digits: int = 9,
     augment: bool = False,
 ) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Compose `count` strings of `min_digits` to `max_digits` digits, drawn with replacement.
+    """Compose strings of `min_digits` to `max_digits` digits, drawn with replacement.
 
     Neighbours stand up to 4 columns apart or overlap by up to 2, each digit moves up or down by up
-    to 2 rows and has its own darkness, and up to 3 empty columns lie at either end. With `augment`
-    every digit is warped first (see `warp_images`), so that no two copies of an image are alike:
-    meant for training only.
+    to 2 rows and has its own darkness, and up to 3 empty columns lie at either end.
 
-    Returns (features, labels): images float32 [12, W_i] of varying width in 0..1, and the digits
-    int32 [L_i]. The same arguments give the same strings. Raises ValueError for an unknown split or
-    for impossible numbers of digits.
+    Args:
+        count: how many strings.
+        split: "train", "dev", "final" or "test".
+        seed: the same arguments give the same strings.
+        min_digits: of a string; at least 1.
+        max_digits: of a string.
+        augment: warp every digit first (see `warp_images`), so that no two copies of an image are
+            alike: meant for training only.
+
+    Returns:
+        (features, labels): pictures read from left to right, each float32 [T, F], where frame t is
+        column t with its F = 12 pixels from top to bottom, in 0 to 1 (`features.T` is upright); and
+        their digits, each int32 [L].
+
+    Raises:
+        ValueError: an unknown split, or impossible numbers of digits.
+
+    >>> features, labels = make_digit_strings(2, "train", seed=0)
+    >>> [picture.shape for picture in features]
+    [(80, 12), (66, 12)]
+    >>> labels[0]
+    array([4, 6, 2, 0, 1, 9, 1, 9], dtype=int32)
     """
     if not 1 <= min_digits <= max_digits:
         raise ValueError(
             f"min_digits={min_digits} and max_digits={max_digits} allow no string: "
-            "both are at least 1 and min_digits is not the larger."
+            "choose both at least 1 and min_digits not the larger"
         )
-    images, digits = digit_images(split)
+    images, digits = load_digit_images(split)
     rng = np.random.default_rng(seed)
     lengths = rng.integers(min_digits, max_digits + 1, count)  # [count]
     chosen = rng.integers(0, len(images), lengths.sum())  # [sum of lengths]
@@ -73,25 +101,39 @@ def digit_strings(
 
 
 def _side_by_side(glyphs: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """One image [12, W] of the glyphs [L, 8, 8], overlaps showing the darker ink."""
+    """Columns [T, F] of one picture of the glyphs [L, 8, 8], overlaps showing the darker ink."""
     steps = 8 + rng.integers(-2, 5, len(glyphs))  # the distance to the next digit, overlap to gap
     lefts = rng.integers(0, 4) + np.cumsum(steps) - steps
     tops = rng.integers(0, HEIGHT - 8 + 1, len(glyphs))
-    line = np.zeros((HEIGHT, lefts[-1] + 8 + rng.integers(0, 4)), np.float32)
+    columns = np.zeros((lefts[-1] + 8 + rng.integers(0, 4), HEIGHT), np.float32)
     for glyph, top, left in zip(glyphs, tops, lefts, strict=True):
-        place = line[top : top + 8, left : left + 8]
-        np.maximum(place, glyph, out=place)
-    return line
+        place = columns[left : left + 8, top : top + 8]
+        np.maximum(place, glyph.T, out=place)
+    return columns
 
 
 def warp_images(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Each image [N, 8, 8] turned, sheared, scaled, shifted and bent a little, at random.
+    """Each of D images turned, sheared, scaled, shifted and bent a little, at random.
 
     The output pixel at (row, column) takes the bilinear value of the input at a displaced place;
     the displacement is an affine map (turn up to 0.25 rad, shear up to 0.25, size 0.8 to 1.2 in
     each direction, shift up to 0.75 pixel) plus a smooth random field that is bilinear between the
-    four corners and the centre lines (elastic distortion: Simard, Steinkraus and Platt, ICDAR
-    2003, section 2).
+    four corners and the centre lines.
+
+    Args:
+        images: float32 [D, 8, 8] in 0 to 1, rows first.
+        rng: decides; it is advanced.
+
+    Returns:
+        float32 [D, 8, 8] in 0 to 1.
+
+    Source:
+        Simard, Steinkraus and Platt, ICDAR 2003, section 2 (elastic distortion).
+
+    >>> images, _ = load_digit_images("train")
+    >>> warped = warp_images(images, np.random.default_rng(0))
+    >>> warped.shape, bool((warped == images).all())
+    ((1200, 8, 8), False)
     """
     count = len(images)
     angle, shear = rng.uniform(-0.25, 0.25, (2, count, 1, 1))
@@ -109,7 +151,7 @@ def warp_images(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _bilinear(images: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """Images [N, 8, 8] read at real-valued rows and columns [N, 8, 8]; outside is empty."""
+    """Images [D, 8, 8] read at real-valued rows and columns [D, 8, 8]; outside is empty."""
     padded = np.pad(images, ((0, 0), (1, 2), (1, 2)))  # so that every neighbour exists
     rows, columns = np.clip(rows + 1, 0, 9), np.clip(columns + 1, 0, 9)
     top, left = rows.astype(np.int64), columns.astype(np.int64)

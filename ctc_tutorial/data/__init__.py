@@ -1,0 +1,1 @@
+"""What the notebooks practise on: each module loads, fetches or makes one kind of data."""
