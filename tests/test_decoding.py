@@ -6,11 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ctc_tutorial.decoding import (
-    greedy_decode,
-    label_error_rate,
-    word_error_rate,
-)
+from ctc_tutorial.decoding import greedy_decode, label_error_rate, word_error_rate
 
 RNG = np.random.default_rng(20240601)
 
@@ -74,49 +70,68 @@ def test_greedy_ignores_nan_in_padding_and_takes_tensors():
         np.testing.assert_array_equal(a, b)
 
 
+def test_greedy_takes_what_predict_returns_for_batches_of_different_length():
+    batches = [RNG.normal(size=(2, 9, 4)), RNG.normal(size=(1, 5, 4))]
+    rows = [row for batch in batches for row in batch]
+    ragged = tf.RaggedTensor.from_row_lengths(np.concatenate(rows), [9, 9, 5])
+    expected = [greedy_decode(row[None], [n])[0] for row, n in zip(rows, [9, 7, 5], strict=True)]
+    for a, b in zip(greedy_decode(ragged, [9, 7, 5]), expected, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("shape", [(5, 3), (3,), (1, 2, 5, 3)])
+def test_logits_that_are_no_batch_are_refused(shape):
+    with pytest.raises(ValueError, match=r"logits must be \[B, T, C\], not of shape \("):
+        greedy_decode(np.zeros(shape), [5])
+
+
 @pytest.mark.parametrize(
-    ("shape", "lengths", "blank", "message"),
+    ("lengths", "message"),
     [
-        ((5, 3), [5], -1, r"must be \[batch, time, classes\], not shape \(5, 3\)"),
-        ((2, 5, 3), [5], -1, "must be 2 integers"),
-        ((2, 5, 3), [5.0, 4.0], -1, "float64"),
-        ((2, 5, 3), [5, 6], -1, r"Utterance 1: logit_length 6 is outside 0\.\.5"),
-        ((2, 5, 3), [-1, 5], -1, "Utterance 0: logit_length -1"),
-        ((2, 5, 3), [5, 5], 3, "blank_index 3 is outside the 3 classes"),
+        ([5], r"must be 2 integers, one per utterance, not int.* of shape \(1,\)"),
+        ([5.0, 4.0], "not float64"),
+        ([5, 6], "utterance 1: logit_length 6 is outside 0 to 5"),
+        ([-1, 5], "utterance 0: logit_length -1"),
     ],
 )
-def test_bad_logits_are_named(shape, lengths, blank, message):
+def test_a_length_for_each_utterance_within_its_frames_is_required(lengths, message):
     with pytest.raises(ValueError, match=message):
-        greedy_decode(np.zeros(shape), lengths, blank_index=blank)
+        greedy_decode(np.zeros((2, 5, 3)), lengths)
 
 
-def test_nan_is_named():
+@pytest.mark.parametrize("blank", [3, -4])
+def test_a_blank_outside_the_classes_is_refused(blank):
+    with pytest.raises(ValueError, match=f"blank_index {blank} is outside the 3 classes"):
+        greedy_decode(np.zeros((2, 5, 3)), [5, 5], blank_index=blank)
+
+
+def test_nan_in_a_frame_that_counts_is_refused():
     logits = np.zeros((2, 5, 3))
     logits[1, 2, 0] = np.nan
-    with pytest.raises(ValueError, match="Utterance 1: logits hold NaN"):
+    with pytest.raises(ValueError, match="utterance 1: logits hold NaN"):
         greedy_decode(logits, [5, 5])
 
 
 @pytest.mark.parametrize("symbols", [2, 5])
 def test_label_error_rate_agrees_with_tensorflow_and_recursion(symbols):
-    truths = [RNG.integers(symbols, size=RNG.integers(1, 25)) for _ in range(20)]
+    references = [RNG.integers(symbols, size=RNG.integers(1, 25)) for _ in range(20)]
     predictions = [RNG.integers(symbols, size=RNG.integers(0, 25)) for _ in range(20)]
     edits = [
-        recursive_distance(tuple(t), tuple(p)) for t, p in zip(truths, predictions, strict=True)
+        recursive_distance(tuple(t), tuple(p)) for t, p in zip(references, predictions, strict=True)
     ]
     distances = tf.edit_distance(
         tf.RaggedTensor.from_row_lengths(
             np.concatenate(predictions), list(map(len, predictions))
         ).to_sparse(),
         tf.RaggedTensor.from_row_lengths(
-            np.concatenate(truths), list(map(len, truths))
+            np.concatenate(references), list(map(len, references))
         ).to_sparse(),
         normalize=False,
     )
     np.testing.assert_array_equal(distances, edits)
-    for truth, prediction, edit in zip(truths, predictions, edits, strict=True):
-        assert label_error_rate([truth], [prediction]) == edit / len(truth)
-    assert label_error_rate(truths, predictions) == sum(edits) / sum(map(len, truths))
+    for reference, prediction, edit in zip(references, predictions, edits, strict=True):
+        assert label_error_rate([reference], [prediction]) == edit / len(reference)
+    assert label_error_rate(references, predictions) == sum(edits) / sum(map(len, references))
 
 
 def test_error_rates_worked_by_hand():
@@ -124,26 +139,53 @@ def test_error_rates_worked_by_hand():
     assert label_error_rate(["ab", "abcdef"], ["", "abcdef"]) == 2 / 8
     assert label_error_rate(["", "ab"], ["xyz", "ab"]) == 3 / 2
     assert label_error_rate([[1, 2]], [tf.constant([1, 3])]) == 1 / 2
-    truths = ["she had your dark suit", "in greasy"]
-    assert word_error_rate(truths, truths) == 0.0
-    assert word_error_rate(truths, ["she had you dark  suit", "greasy"]) == 2 / 7
+    references = ["she had your dark suit", "in greasy"]
+    assert word_error_rate(references, references) == 0.0
+    assert word_error_rate(references, ["she had you dark  suit", "greasy"]) == 2 / 7
     assert word_error_rate(["suit"], ["su it all year"]) == 4.0
 
 
 @pytest.mark.parametrize(
-    ("rate", "truths", "predictions", "message"),
+    ("prediction", "labels", "words"),  # errors among the 7 labels and the 2 words of "she had"
     [
-        (label_error_rate, ["a", "b"], ["a"], "2 truths but 1 predictions"),
-        (label_error_rate, ["", ""], ["a", ""], "hold no labels"),
-        (label_error_rate, [], [], "hold no labels"),
-        (label_error_rate, "abc", "abd", "put a single text into a list"),
-        (label_error_rate, ["a", "b"], ["a", [2]], "Utterance 1: one side is text"),
-        (word_error_rate, ["a"], ["a", "b"], "1 truths but 2 predictions"),
-        (word_error_rate, [" "], ["a"], "hold no words"),
-        (word_error_rate, "a b", ["a b"], "put a single text into a list"),
-        (word_error_rate, ["a"], [[1]], "prediction 0 is not a text"),
+        ("", 7, 2),  # everything deleted
+        ("e a", 4, 2),  # s, h, h and d deleted: no word is right
+        ("sh had", 1, 1),  # e deleted
+        ("shehad", 1, 2),  # one space deleted: a word substituted, the other deleted
+        ("she hat", 1, 1),  # d substituted
+        ("shee had", 1, 1),  # e inserted
+        ("she  had", 1, 0),  # a space inserted: words do not count it
+        ("she had", 0, 0),
+        ("she had your suit", 10, 2),  # two words inserted, ten labels: above 1
     ],
 )
-def test_bad_rates_are_named(rate, truths, predictions, message):
-    with pytest.raises(ValueError, match=message):
-        rate(truths, predictions)
+def test_a_sentence_going_wrong_and_right(prediction, labels, words):
+    assert label_error_rate(["she had"], [prediction]) == labels / 7
+    assert word_error_rate(["she had"], [prediction]) == words / 2
+
+
+@pytest.mark.parametrize("rate", [label_error_rate, word_error_rate])
+def test_another_number_of_predictions_than_references_is_refused(rate):
+    with pytest.raises(ValueError, match="2 references but 1 predictions"):
+        rate(["a", "b"], ["a"])
+
+
+@pytest.mark.parametrize("rate", [label_error_rate, word_error_rate])
+@pytest.mark.parametrize("references", [[], [""]])
+def test_a_rate_of_nothing_is_refused(rate, references):
+    with pytest.raises(ValueError, match="the references hold no"):
+        rate(references, ["a"][: len(references)])
+
+
+@pytest.mark.parametrize("rate", [label_error_rate, word_error_rate])
+@pytest.mark.parametrize("sides", [("abc", "abd"), ("a", ["a"]), (["a"], "a")])
+def test_a_text_without_a_list_around_it_is_refused(rate, sides):
+    with pytest.raises(ValueError, match="put a single text into a list"):
+        rate(*sides)
+
+
+def test_a_text_compared_with_ids_is_refused():
+    with pytest.raises(ValueError, match="utterance 1: one side is text, the other ids"):
+        label_error_rate(["a", "b"], ["a", [2]])
+    with pytest.raises(ValueError, match="prediction 0 is not a text: decode its ids"):
+        word_error_rate(["a"], [[1]])
