@@ -1,15 +1,60 @@
-"""CTC loss and label error rate inside a layer. Taught in notebook 02_the_add_loss_layer."""
+# CTC in Keras 0.2.0, https://github.com/owner/name, MIT licence, (c) 2026 the authors of CTC in Keras. Keep this line.
+"""CTC loss and label error rate inside a layer. Taught in notebook 02_the_add_loss_layer.
+
+Copy losses.py and metrics.py with this file into a folder of your own. Alone, as a module outside
+of any folder, it takes TensorFlow's ops for both, whatever lies beside it.
+"""
 
 import math
 from collections.abc import Callable
+from typing import Any
 
-try:
-    import tensorflow as tf
-except ModuleNotFoundError as error:
-    raise ModuleNotFoundError(
-        "this module needs TensorFlow: pip install tensorflow-cpu (or tensorflow)"
-    ) from error
 import keras
+import tensorflow as tf
+
+
+@keras.saving.register_keras_serializable(package="ctc_tutorial")
+def sparse_op_loss(
+    logits: tf.Tensor, labels: tf.Tensor, logit_length: tf.Tensor, label_length: tf.Tensor
+) -> tf.Tensor:
+    """TensorFlow's own CTC loss, by its sparse op, which XLA does not know.
+
+    Fast on a CPU, but inf for a feasible utterance as soon as it needs a label whose logit is 87 or
+    more below its frame's largest.
+
+    Args:
+        logits, labels, logit_length, label_length: as for `ctc_loss` of losses.py.
+
+    Returns:
+        float32 [B], in nats.
+
+    >>> logits = tf.math.log([[[0.4, 1e-9, 0.6]] * 2])  # classes a, b and blank; both frames alike
+    >>> (loss,) = sparse_op_loss(logits, *map(tf.constant, ([[0]], [2], [1])))
+    >>> f"p(a) = {tf.exp(-loss):.2f}"  # "aa", "a-", "-a": 0.16 + 0.24 + 0.24
+    'p(a) = 0.64'
+    """
+    empty = label_length == 0  # the op refuses an utterance without labels: all blanks, then
+    labels = tf.pad(labels, [[0, 0], [0, 1]])
+    sparse = tf.RaggedTensor.from_tensor(labels, tf.maximum(label_length, 1)).to_sparse()
+    frames = tf.maximum(logit_length, 1)
+    losses = tf.nn.ctc_loss(sparse, logits, None, frames, False, blank_index=-1)
+    blanks = tf.nn.log_softmax(logits)[:, :, -1]
+    blanks = tf.where(tf.sequence_mask(logit_length, tf.shape(logits)[1]), blanks, 0.0)
+    return tf.where(empty, -tf.reduce_sum(blanks, axis=1), losses)
+
+
+def _sparse_op_rates(logits, labels, logit_length, label_length):
+    (decoded,), _ = tf.nn.ctc_greedy_decoder(tf.transpose(logits, [1, 0, 2]), logit_length)
+    references = tf.RaggedTensor.from_tensor(labels, label_length).to_sparse()
+    rates = tf.edit_distance(decoded, tf.cast(references, tf.int64))
+    return tf.where(label_length > 0, tf.ensure_shape(rates, [None]), 0.0)
+
+
+if __package__:
+    from .losses import ctc_loss as _default_loss
+    from .metrics import label_error_rates
+else:
+    _default_loss, label_error_rates = sparse_op_loss, _sparse_op_rates
 
 
 @keras.saving.register_keras_serializable(package="ctc_tutorial")
@@ -17,31 +62,55 @@ class CTCLossLayer(keras.layers.Layer):
     """Passes logits through, adds their CTC loss to the model and reports the metric `ler`.
 
     The loss is in nats, its mean over the batch, with the last class as blank (Graves et al.
-    2006, eq. 12). `ler` is the mean over utterances of edit distance / truth length after greedy
-    decoding. Everything is computed in float32, whatever the dtype policy.
+    2006, eq. 12). `ler` is the mean over utterances of edit distance / reference length after
+    greedy decoding. Both are computed in float32, whatever the dtype policy.
 
     Args:
-        infeasible: what to do with an utterance that CTC can't align. "raise" stops with an
-            error that names it (code that XLA compiles can't raise: there its loss is inf or NaN).
-            "skip" gives it zero loss and zero gradient, leaves it out of both means, and counts
-            such utterances in the metric `skipped`.
+        infeasible: what to do with an utterance that CTC can't align, or that holds NaN or +inf.
+            "raise" stops with an error that names it (code that XLA compiles can't raise: there
+            its loss is inf or NaN). "skip" gives it zero loss and zero gradient, leaves it out of
+            both means, and counts such utterances in the metric `skipped`.
         loss_fn: called as loss_fn(logits, labels, logit_length, label_length) with dense labels
-            [B, L], returns the losses [B]. By default `ctc_loss` of losses.py, where that file is
-            beside this one, and `sparse_op_loss` elsewhere.
+            [B, L], returns the losses [B]. By default `ctc_loss` of losses.py.
+        weight: what the loss is multiplied by, where a model has several.
+        name: a model with several of these layers needs one for each: "words" reports
+            `words_loss` (before `weight`), `words_ler` and `words_skipped`.
+
+    >>> logits = tf.math.log([[[0.4, 1e-9, 0.6]] * 2])  # classes a, b and blank; both frames alike
+    >>> layer = CTCLossLayer()
+    >>> passed_through = layer(logits, tf.ragged.constant([[0]]), logit_length=tf.constant([2]))
+    >>> f"p(a) = {tf.exp(-layer.losses[0]):.2f}, label error rate {layer.ler.result():.0f}"
+    'p(a) = 0.64, label error rate 1'
     """
 
-    def __init__(self, infeasible: str = "raise", loss_fn: Callable | None = None, **kwargs):
+    def __init__(
+        self,
+        infeasible: str = "raise",
+        loss_fn: Callable | None = None,
+        weight: float = 1.0,
+        name: str = "ctc",
+        **kwargs: Any,
+    ) -> None:
         if infeasible not in ("raise", "skip"):
             raise ValueError(f'infeasible must be "raise" or "skip", not {infeasible!r}')
-        super().__init__(**{**kwargs, "dtype": "float32"})
-        self.infeasible = infeasible
-        self.given_loss_fn = loss_fn
-        self.loss_fn = loss_fn or _default_loss()
+        if keras.dtype_policies.get(kwargs.pop("dtype", "float32")).compute_dtype == "float64":
+            raise ValueError("CTCLossLayer computes in float32: leave out dtype='float64'")
+        # Logits come as they are, and are given back as they came.
+        super().__init__(name=name, dtype="float32", autocast=False, **kwargs)
+        self.infeasible, self.weight = infeasible, weight
+        self.loss_fn = loss_fn or _default_loss
         self.supports_masking = True
-        self.supports_jit = self.loss_fn is not sparse_op_loss  # that has no XLA kernel
-        self.ler = keras.metrics.Mean(name="ler")
-        if infeasible == "skip":
-            self.skipped = keras.metrics.Sum(name="skipped")
+        # Keras must not choose XLA by itself, which takes neither sparse nor ragged labels. For
+        # dense ones compile(jit_compile=True) overrules this.
+        self.supports_jit = False
+        prefix = "" if name == "ctc" else f"{name}_"
+        self.ler = keras.metrics.Mean(name=f"{prefix}ler")
+        self.own_loss = keras.metrics.Mean(name=f"{prefix}loss") if prefix else None
+        self.skipped = keras.metrics.Sum(name=f"{prefix}skipped") if infeasible == "skip" else None
+
+    def compute_output_spec(self, logits: Any, labels: Any, *_, **__) -> keras.KerasTensor:
+        # Without it Keras calls the layer with a dense placeholder for ragged labels.
+        return keras.KerasTensor(logits.shape, logits.dtype)
 
     def call(
         self,
@@ -49,83 +118,69 @@ class CTCLossLayer(keras.layers.Layer):
         labels: tf.SparseTensor | tf.RaggedTensor | tf.Tensor,
         logit_length: tf.Tensor,
         label_length: tf.Tensor | None = None,
+        sample_weight: tf.Tensor | None = None,
     ) -> tf.Tensor:
         """Add the loss of one batch.
 
         Args:
             logits: [B, T, C], not probabilities; the last class is the blank.
-            labels: class ids [B, L], sparse, ragged, or dense zero padded with `label_length`.
+            labels: class ids [B, L], sparse, ragged, or dense zero padded with `label_length`. An
+                utterance may have none: its loss is that of blanks alone, and it has no error rate.
             logit_length: frames of each utterance, [B] or [B, 1].
             label_length: labels of each utterance, [B] or [B, 1]; for dense labels only.
+            sample_weight: of each utterance in the loss and in the error rate, [B] or [B, 1].
 
         Returns:
             The logits, unchanged.
 
         Raises:
             ValueError: dense labels without `label_length`.
-            tf.errors.InvalidArgumentError: with infeasible="raise", an utterance without labels,
-                with an id that is the blank or no class, a logit_length beyond T, or fewer frames
-                than labels + adjacent repeats; always, sparse labels with gaps.
+            tf.errors.InvalidArgumentError: with infeasible="raise", an utterance with an id that is
+                the blank or no class, NaN or +inf in a frame that counts, a logit_length beyond T,
+                or fewer frames than labels + adjacent repeats; always, sparse labels with gaps.
         """
-        if isinstance(labels, tf.SparseTensor | tf.RaggedTensor):
-            self.supports_jit = False  # only dense labels can go into XLA
         dense, label_length = _dense_labels(labels, label_length)
         logit_length = tf.cast(tf.reshape(logit_length, [-1]), tf.int32)
-        feasible, message = _check(logits, dense, logit_length, label_length)
-        scored = logits
+        scored = tf.cast(logits, tf.float32)
+        feasible, message = _check(scored, dense, logit_length, label_length)
         if self.infeasible == "raise":
-            check = tf.debugging.Assert(tf.reduce_all(feasible), message, summarize=-1)
-            with tf.control_dependencies([check]):
-                scored = tf.identity(logits)
+            with tf.control_dependencies([_assert_all(feasible, message)]):
+                scored = tf.identity(scored)
             feasible = tf.ones_like(feasible)
         else:
-            # A stand-in that can be scored: the label 0 on frames of zeros. No NaN can leak.
-            scored = tf.where(feasible[:, None, None], logits, 0.0)
-            dense = tf.where(feasible[:, None], tf.pad(dense, [[0, 0], [0, 1]]), 0)
-            label_length = tf.where(feasible, label_length, 1)
-            logit_length = tf.where(feasible, logit_length, tf.shape(logits)[1])
+            # In place of what can't be scored, no labels on frames of zeros: no NaN can leak.
+            scored = tf.where(feasible[:, None, None], scored, 0.0)
+            label_length = tf.where(feasible, label_length, 0)
+            logit_length = tf.where(feasible, logit_length, 0)
             self.skipped.update_state(tf.cast(~feasible, tf.float32))
         losses = self.loss_fn(scored, dense, logit_length, label_length)
-        losses = tf.where(label_length > 0, losses, math.nan)  # where XLA has dropped the check
         counted = tf.cast(feasible, tf.float32)
-        total = tf.reduce_sum(losses * counted)
-        # XLA compiles anew for every shape: a few shapes for all batches, as in ctc_loss.
-        scored = tf.pad(scored, [[0, 0], [0, -tf.shape(scored)[1] % 64], [0, 0]])
-        dense = tf.pad(dense, [[0, 0], [0, 64 - tf.shape(dense)[1] % 64]])
-        rates = _label_error_rates(scored, dense, logit_length, label_length)
-        self.ler.update_state(rates, counted)
+        weight = counted
+        if sample_weight is not None:
+            weight *= tf.cast(tf.reshape(sample_weight, [-1]), tf.float32)
+        rates = label_error_rates(scored, dense, logit_length, label_length)
+        self.ler.update_state(rates, weight * tf.cast(label_length > 0, tf.float32))
+        if self.own_loss is not None:
+            self.own_loss.update_state(losses, weight)
         # Last: in older Keras (3.8) replicas wait for each other in a metric, and the next one to
         # go on would clear this loss.
-        self.add_loss(_mean_over_batch(total, tf.reduce_sum(counted)))
+        total = tf.reduce_sum(losses * weight)
+        self.add_loss(self.weight * _mean_over_batch(total, tf.reduce_sum(counted)))
         return logits
 
     def get_config(self) -> dict:
-        loss_fn = keras.saving.serialize_keras_object(self.given_loss_fn)
-        return {**super().get_config(), "infeasible": self.infeasible, "loss_fn": loss_fn}
+        loss_fn = keras.saving.serialize_keras_object(self.loss_fn)
+        own = {"infeasible": self.infeasible, "loss_fn": loss_fn, "weight": self.weight}
+        return {**super().get_config(), **own}
 
     @classmethod
     def from_config(cls, config: dict) -> "CTCLossLayer":
-        loss_fn = keras.saving.deserialize_keras_object(config["loss_fn"])
+        try:
+            loss_fn = keras.saving.deserialize_keras_object(config["loss_fn"])
+        except (TypeError, ValueError) as error:
+            name = config["loss_fn"].get("config")
+            raise ValueError(f"saved with the loss {name}: import the file it stands in") from error
         return cls(**{**config, "loss_fn": loss_fn})
-
-
-@keras.saving.register_keras_serializable(package="ctc_tutorial")
-def sparse_op_loss(logits, labels, logit_length, label_length):
-    """TensorFlow's own CTC loss, by its sparse op: fast on a CPU, but inf for a feasible utterance
-    as soon as it needs a label whose logit is 87 or more below its frame's largest."""
-    sparse = tf.RaggedTensor.from_tensor(labels, lengths=label_length).to_sparse()
-    return tf.nn.ctc_loss(sparse, logits, None, logit_length, False, blank_index=-1)
-
-
-def _default_loss():
-    try:
-        if __package__:
-            from .losses import ctc_loss
-        else:
-            from losses import ctc_loss
-    except ImportError:
-        return sparse_op_loss
-    return ctc_loss
 
 
 def _dense_labels(labels, label_length):
@@ -140,6 +195,40 @@ def _dense_labels(labels, label_length):
     else:
         dense = labels
     return tf.cast(dense, tf.int32), tf.cast(tf.reshape(label_length, [-1]), tf.int32)
+
+
+def _check(logits, labels, logit_length, label_length):
+    """Which utterances CTC can align, bool [B], and what to say of the first that it can't."""
+    frames, highest = tf.shape(logits)[1], logits.shape[-1] - 2
+    valid = tf.sequence_mask(label_length, tf.shape(labels)[1])
+    strange = tf.reduce_any(valid & ((labels < 0) | (labels > highest)), axis=1)
+    same = valid[:, 1:] & (labels[:, 1:] == labels[:, :-1])
+    repeats = tf.reduce_sum(tf.cast(same, tf.int32), axis=1)
+    beyond = (logit_length < 0) | (logit_length > frames)
+    beyond |= (label_length < 0) | (label_length > tf.shape(labels)[1])
+    finite = tf.reduce_all(logits < math.inf, axis=2) | ~tf.sequence_mask(logit_length, frames)
+    short = label_length + repeats > logit_length
+    feasible = tf.reduce_all(finite, axis=1) & ~(strange | beyond | short)
+    # One more row, so that there is one to look at where a replica gets none.
+    columns = label_length, repeats, logit_length, tf.cast(~feasible, tf.int32)
+    label_length, repeats, logit_length, found = (tf.pad(x, [[0, 1]]) for x in columns)
+    row = tf.argmax(found, output_type=tf.int32)
+    ids = tf.pad(labels, [[0, 1], [0, 0]])[row, : tf.maximum(label_length[row], 0)]
+    message = ["CTC cannot align utterance", row, "of the batch: labels", ids]
+    message += ["with adjacent repeats", repeats[row], "on", logit_length[row], "of", frames]
+    message += ["frames; needed are labels from 0 to", highest]
+    message += ["(the last class is the blank), a frame for each label and repeat, no NaN, no +inf"]
+    return feasible, message
+
+
+def _assert_all(feasible, message):
+    """An operation that stops with the message (a list of texts and tensors) unless all are."""
+    if not tf.executing_eagerly():
+        return tf.debugging.Assert(tf.reduce_all(feasible), message, summarize=-1)
+    if not tf.reduce_all(feasible):
+        parts = [part if isinstance(part, str) else str(part.numpy()) for part in message]
+        raise tf.errors.InvalidArgumentError(None, None, " ".join(parts))
+    return tf.no_op()
 
 
 @tf.custom_gradient
@@ -157,84 +246,3 @@ def _mean_over_batch(total, count):
         return tf.math.divide_no_nan(upstream, share), None
 
     return tf.math.divide_no_nan(total, count), gradient
-
-
-def _check(logits, labels, logit_length, label_length):
-    """Which utterances CTC can align, bool [B], and what to say of the first that it can't."""
-    frames, num_classes = tf.shape(logits)[1], logits.shape[-1]
-    valid = tf.sequence_mask(label_length, tf.shape(labels)[1])
-    strange = tf.reduce_any(valid & ((labels < 0) | (labels >= num_classes - 1)), axis=1)
-    same = valid[:, 1:] & (labels[:, 1:] == labels[:, :-1])
-    repeats = tf.reduce_sum(tf.cast(same, tf.int32), axis=1)
-    feasible = (
-        ~strange
-        & (label_length > 0)
-        & (label_length <= tf.shape(labels)[1])
-        & (logit_length <= frames)
-        & (label_length + repeats <= logit_length)
-    )
-    # One more row, so that there is one to look at where a replica gets none.
-    labels = tf.pad(labels, [[0, 1], [0, 0]])
-    label_length, repeats, logit_length, found = (
-        tf.pad(x, [[0, 1]])
-        for x in (label_length, repeats, logit_length, tf.cast(~feasible, tf.int32))
-    )
-    row = tf.argmax(found, output_type=tf.int32)
-    has = ["CTC cannot align utterance", row, "of the batch: labels"]
-    has += [labels[row, : label_length[row]], "with adjacent repeats", repeats[row]]
-    has += ["and logit_length", logit_length[row]]
-    needs = ["of", frames, "frames; it needs 1 or more labels from 0 to", num_classes - 2]
-    needs += ["(the last class is the blank) and a frame for each label and repeat"]
-    return feasible, [*has, *needs]
-
-
-@tf.function(jit_compile=True, autograph=False)
-def _label_error_rates(logits, labels, logit_length, label_length):
-    """Edit distance / truth length of the greedy decoding of each utterance, float32 [B].
-
-    The labels' width is a multiple of 64: neighbours in a column of the table of distances differ
-    by 1, 0 or -1, and the bits of an int64 hold 64 of these differences (Myers 1999, in the form of
-    Hyyro 2003). One step per frame, in operations that XLA knows, as it does not TensorFlow's
-    decoder.
-    """
-    batch, frames, classes = tf.unstack(tf.shape(logits))
-    best = tf.argmax(logits, axis=-1, output_type=tf.int32)
-    before = tf.pad(best[:, :-1], [[0, 0], [1, 0]], constant_values=-1)
-    spoken = (best != before) & (best != classes - 1) & tf.sequence_mask(logit_length, frames)
-    count = tf.reduce_sum(tf.cast(spoken, tf.int32), axis=1)
-
-    bit = tf.bitwise.left_shift(tf.constant(1, tf.int64), tf.range(64, dtype=tf.int64))
-    truth = tf.reshape(labels, [batch, -1, 64, 1])
-    # Where in the truth each class stands, [B, words, C].
-    places = tf.reduce_sum(tf.where(truth == tf.range(classes), bit[:, None], 0), axis=2)
-    zero = tf.zeros_like(places[:, :, 0])
-    words = tf.shape(zero)[1]
-    decoded = tf.pad(tf.where(spoken, best, -1), [[0, 0], [0, words - 1]], constant_values=-1)
-
-    def step(t, symbol, up, down, plus, minus):
-        """`up`, `down`: where a column rises or falls; `plus`, `minus`: the same along a row."""
-        # Each word is a frame behind the one before it, and takes over what left that one's top.
-        symbol = tf.concat([decoded[:, t, None], symbol[:, :-1]], axis=1)
-        plus_in = tf.pad(plus[:, :-1], [[0, 0], [1, 0]], constant_values=1)
-        minus_in = tf.pad(minus[:, :-1], [[0, 0], [1, 0]])
-        match = tf.gather(places, tf.maximum(symbol, 0), batch_dims=2) | minus_in
-        same = (((match & up) + up) ^ up) | match | down  # along a diagonal
-        plus, minus = down | ~(same | up), same & up
-        out = tf.cast(plus < 0, tf.int64), tf.cast(minus < 0, tf.int64)  # their top bits
-        plus, minus = 2 * plus | plus_in, 2 * minus | minus_in
-        up = tf.where(symbol < 0, up, minus | ~(same | plus))
-        down = tf.where(symbol < 0, down, same & plus)
-        return t + 1, symbol, up, down, *out
-
-    table = tf.TensorShape([None, None])  # a step may lose what is known of the shapes
-    _, _, up, down, _, _ = tf.while_loop(
-        lambda t, *_: t < frames + words - 1,
-        step,
-        (0, tf.cast(zero - 1, tf.int32), ~zero, zero, zero, zero),
-        (tf.TensorShape([]), *[table] * 5),
-    )
-    inside = tf.reshape(tf.sequence_mask(label_length, 64 * words), [batch, -1, 64])
-    inside = tf.reduce_sum(tf.where(inside, bit, 0), axis=2)
-    rises, falls = (tf.raw_ops.PopulationCount(x=x & inside) for x in (up, down))
-    distance = count + tf.reduce_sum(tf.cast(rises, tf.int32) - tf.cast(falls, tf.int32), axis=1)
-    return tf.cast(distance, tf.float32) / tf.cast(label_length, tf.float32)

@@ -1,3 +1,4 @@
+# CTC in Keras 0.2.0, https://github.com/owner/name, MIT licence, (c) 2026 the authors of CTC in Keras. Keep this line.
 """The CTC loss, exact to float32 rounding and fast under XLA. Taught in notebook 05_ctc_by_hand.
 
 Probabilities along a CTC lattice shrink by thousands of nats, far below what a float holds, so most
@@ -15,12 +16,8 @@ import functools
 import math
 from typing import Any
 
-try:
-    import tensorflow as tf
-except ModuleNotFoundError as error:
-    raise ModuleNotFoundError(
-        "this module needs TensorFlow: pip install tensorflow-cpu (or tensorflow)"
-    ) from error
+import keras
+import tensorflow as tf
 
 _FRAMES, _LABELS = 64, 16  # shapes are padded up to multiples of these, see ctc_loss
 _BITS = 23  # bits of a float32 mantissa; a long is (exponent << 23) + mantissa bits
@@ -30,13 +27,14 @@ _ZERO = -(1 << 61)  # stands for probability zero; the sum of two still fits an 
 _SMALLEST = -1e10  # a logit this far below its frame's largest counts as probability zero
 
 
+@keras.saving.register_keras_serializable(package="ctc_tutorial")
 def ctc_loss(
     logits: Any,
     labels: Any,
     logit_length: Any,
     label_length: Any,
     blank_index: int = -1,
-    infeasible: str = "inf",
+    zero_infinity: bool = False,
 ) -> tf.Tensor:
     """CTC loss of each utterance, with a hand-derived gradient with respect to the logits.
 
@@ -46,43 +44,47 @@ def ctc_loss(
     the logits; the recursion skips the frames past the longest utterance.
 
     Args:
-        logits: (batch, time, classes), any float type; computed in float32. Not softmaxed.
-        labels: (batch, labels) integer class ids; entries past `label_length` are ignored.
-        logit_length: (batch,) frames of each utterance, 0 to time; later frames are ignored.
-        label_length: (batch,) labels of each utterance, 0 to labels.
+        logits: [B, T, C], any float type; computed in float32. Not softmaxed.
+        labels: integer class ids [B, L]; entries past `label_length` are ignored.
+        logit_length: frames of each utterance, 0 to T, [B]; later frames are ignored.
+        label_length: labels of each utterance, 0 to L, [B].
         blank_index: class of the blank; negative counts from the end.
-        infeasible: loss of an utterance that no path explains (fewer frames than labels plus
-            adjacent repeats, or only through logits 1e10 or more below their frame's largest, as
-            -inf is): "inf" or "zero". Gradient: zero.
+        zero_infinity: an utterance that no path explains (fewer frames than labels plus adjacent
+            repeats, or only through logits 1e10 or more below their frame's largest, as -inf is)
+            has the loss 0 instead of inf, as with PyTorch's argument of that name. Its gradient is
+            zero either way.
 
     Returns:
-        (batch,) float32 losses in nats. Loss and gradient are NaN, for that utterance alone, where
-        a frame holds NaN, an id is the blank or no class, or a length is out of range. A second
-        derivative is NaN, too: it is not implemented.
+        float32 [B], in nats. Loss and gradient are NaN, for that utterance alone, where a frame
+        holds NaN, an id is the blank or no class, or a length is out of range. A second derivative
+        is NaN, too: it is not implemented.
 
     Raises:
-        ValueError: wrong rank, unknown number of classes, bad `blank_index` or `infeasible`.
+        ValueError: wrong rank, unknown number of classes, or a bad `blank_index`.
+
+    >>> logits = tf.math.log([[[0.4, 1e-9, 0.6]] * 2])  # classes a, b and blank; both frames alike
+    >>> (loss,) = ctc_loss(logits, [[0]], logit_length=[2], label_length=[1])
+    >>> f"p(a) = {tf.exp(-loss):.2f}"  # "aa", "a-", "-a": 0.16 + 0.24 + 0.24
+    'p(a) = 0.64'
     """
     logits = tf.cast(logits, tf.float32)
     labels, *lengths = (tf.cast(x, tf.int32) for x in (labels, logit_length, label_length))
     names = ("logits", 3), ("labels", 2), ("logit_length", 1), ("label_length", 1)
     for (name, rank), value in zip(names, (logits, labels, *lengths), strict=True):
         if value.shape.rank not in (rank, None):
-            raise ValueError(f"{name} must have rank {rank}, got shape {value.shape}.")
+            raise ValueError(f"{name} must have rank {rank}, not the shape {value.shape}")
     classes = logits.shape[-1]
     if classes is None:
-        raise ValueError("The last dimension of logits, the number of classes, must be known.")
+        raise ValueError("the last dimension of logits, the number of classes, must be known")
     if not -classes <= blank_index < classes:
-        raise ValueError(f"blank_index must be in [{-classes}, {classes}), got {blank_index}.")
-    if infeasible not in ("inf", "zero"):
-        raise ValueError(f'infeasible must be "inf" or "zero", got {infeasible!r}.')
+        raise ValueError(f"blank_index must be in [{-classes}, {classes}), not {blank_index}")
 
     frames, width = (x.shape[1] or tf.shape(x)[1] for x in (logits, labels))
     logits = tf.pad(logits, [[0, 0], [0, -frames % _FRAMES], [0, 0]])
     labels = tf.pad(labels, [[0, 0], [0, _LABELS - width % _LABELS]])  # at least one column
     limits = tf.stack([frames, width])
     loss = _compiled(logits, labels, *lengths, limits, blank_index % classes)
-    if infeasible == "zero":
+    if zero_infinity:
         loss = tf.where(tf.math.is_inf(loss), 0.0, loss)
     return loss
 
@@ -106,13 +108,13 @@ def _compiled(logits, labels, logit_length, label_length, limits, blank):
 
 
 def _loss_and_gradient(logits, labels, logit_length, label_length, limits, blank):
-    """Losses (batch,) and their gradients (batch, time, classes)."""
+    """Losses [B] and their gradients [B, T, C]."""
     _, frames, classes = tf.unstack(tf.shape(logits))
-    in_time = tf.range(frames) < logit_length[:, None]  # (batch, time)
-    in_label = tf.range(tf.shape(labels)[1]) < label_length[:, None]  # (batch, labels)
+    in_time = tf.range(frames) < logit_length[:, None]  # [B, T]
+    in_label = tf.range(tf.shape(labels)[1]) < label_length[:, None]  # [B, L]
     known = (labels >= 0) & (labels < classes) & (labels != blank)
     lengths = tf.stack([logit_length, label_length], axis=1)
-    in_range = (lengths >= 0) & (lengths <= limits)  # (batch, 2)
+    in_range = (lengths >= 0) & (lengths <= limits)  # [B, 2]
     valid = tf.reduce_all(tf.concat([known | ~in_label, in_range], axis=1), axis=1)
     labels = tf.where(known, labels, 0)
 
@@ -125,8 +127,8 @@ def _loss_and_gradient(logits, labels, logit_length, label_length, limits, blank
     seen = tf.transpose(in_time)[:, :, None]
     emissions = tf.transpose(tf.gather(shifted, labels, axis=2, batch_dims=1), [1, 0, 2])
     blanks = tf.transpose(shifted[:, :, blank : blank + 1], [1, 0, 2])
-    emissions = _long_exp(tf.where(seen, emissions, -math.inf))  # (time, batch, labels)
-    blanks = _long_exp(tf.where(seen, blanks, 0.0))  # (time, batch, 1)
+    emissions = _long_exp(tf.where(seen, emissions, -math.inf))  # [T, B, L]
+    blanks = _long_exp(tf.where(seen, blanks, 0.0))  # [T, B, 1]
     last = tf.minimum(tf.reduce_max(logit_length), frames)
     total, posterior = _forward_backward(emissions, blanks, labels, label_length, last)
 
@@ -139,14 +141,14 @@ def _loss_and_gradient(logits, labels, logit_length, label_length, limits, blank
 
     # Softmax minus posterior; the blank's posterior is what the labels leave of 1.
     is_blank = tf.one_hot(blank, classes)
-    class_of = tf.one_hot(labels, classes) - is_blank  # (batch, labels, classes)
+    class_of = tf.one_hot(labels, classes) - is_blank  # [B, L, C]
     gradient = softmax / partition - (posterior @ class_of + is_blank)
-    weight = tf.where(tf.math.is_inf(loss), 0.0, 1 + loss - loss)  # NaN where the loss is
+    weight = tf.where(tf.math.is_inf(loss), 0.0, tf.where(tf.math.is_nan(loss), math.nan, 1.0))
     return loss, tf.where(in_time[:, :, None], gradient * weight[:, None, None], 0.0)
 
 
 def _forward_backward(emissions, blanks, labels, label_length, last):
-    """Total probability (batch,), a long, and label posteriors (batch, time, labels), float32.
+    """Total probability [B], a long, and label posteriors [B, T, L], float32.
 
     In the forward lattice blank k stands before label k, in the backward one after it. So both
     take the same step, with the neighbouring label one to the left or one to the right.
@@ -194,7 +196,7 @@ def _forward_backward(emissions, blanks, labels, label_length, last):
 
 
 def _arriving(blank, label, skip, right):
-    """What reaches each blank and each label from the frame before (batch, labels)."""
+    """What reaches each blank and each label from the frame before [B, L]."""
     near = label[:, :-1] if right else label[:, 1:]
     near = tf.pad(near, [[0, 0], [1, 0] if right else [0, 1]], constant_values=_ZERO)
     return _sum(blank, near), _sum(label, blank, near + skip)

@@ -42,8 +42,9 @@ def build_models(
     ...     return features, lengths
     >>> train_model, predict_model = build_models(no_encoder, num_features=13, num_classes=28)
     >>> batch = {"features": np.ones((2, 7, 13)), "feature_length": np.array([7, 4])}
-    >>> {name: x.shape for name, x in predict_model.predict(batch, verbose=0).items()}
-    {'logit_length': (2,), 'logits': (2, 7, 28)}
+    >>> outputs = predict_model.predict(batch, verbose=0)
+    >>> outputs["logits"].shape, outputs["logit_length"].tolist()
+    ((2, 7, 28), [7, 4])
     """
     features = keras.Input((None, num_features), name="features")
     feature_length = keras.Input((), dtype="int32", name="feature_length")

@@ -1,0 +1,119 @@
+# CTC in Keras 0.2.0, https://github.com/owner/name, MIT licence, (c) 2026 the authors of CTC in Keras. Keep this line.
+"""The label error rate inside a graph, under XLA too. Taught in notebook 02_the_add_loss_layer."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+
+@keras.saving.register_keras_serializable(package="ctc_tutorial")
+class LabelErrorRate(keras.metrics.Mean):
+    """Mean over utterances of edit distance / reference length, after greedy decoding.
+
+    The blank is the last class. Utterances without labels have no rate and are left out.
+
+    >>> metric = LabelErrorRate()
+    >>> paths = tf.one_hot([[0, 0, 3, 1], [2, 2, 3, 2]], 4)  # as logits; they read [0, 1], [2, 2]
+    >>> metric.update_state(paths, [[0, 1], [2, 0]], logit_length=[4, 4], label_length=[2, 1])
+    >>> float(metric.result())
+    0.5
+    """
+
+    def __init__(self, name: str = "ler", **kwargs: Any) -> None:
+        super().__init__(name=name, **kwargs)
+
+    def update_state(  # type: ignore[override]
+        self,
+        logits: Any,
+        labels: Any,
+        logit_length: Any,
+        label_length: Any,
+        sample_weight: Any = None,
+    ) -> None:
+        """Count one batch.
+
+        Args:
+            logits: [B, T, C].
+            labels: integer class ids [B, L]; entries past `label_length` are ignored.
+            logit_length: frames that count, [B].
+            label_length: labels that count, [B].
+            sample_weight: of each utterance in the mean, [B].
+        """
+        label_length = tf.cast(label_length, tf.int32)
+        rates = label_error_rates(logits, labels, logit_length, label_length)
+        weight = tf.cast(label_length > 0, tf.float32)
+        if sample_weight is not None:
+            weight *= tf.cast(sample_weight, tf.float32)
+        super().update_state(rates, weight)
+
+
+def label_error_rates(logits: Any, labels: Any, logit_length: Any, label_length: Any) -> tf.Tensor:
+    """Edit distance / reference length of the greedy decoding of each utterance.
+
+    Args:
+        logits, labels, logit_length, label_length: as for `LabelErrorRate.update_state`.
+
+    Returns:
+        float32 [B]; 0 for an utterance without labels.
+
+    >>> paths = tf.one_hot([[0, 0, 3, 1]], 4)  # as logits; they read [0, 1]
+    >>> label_error_rates(paths, [[0, 2, 2, 0]], [4], [4]).numpy().tolist()
+    [0.75]
+    """
+    logits, labels = tf.convert_to_tensor(logits), tf.cast(labels, tf.int32)
+    logit_length, label_length = (tf.cast(n, tf.int32) for n in (logit_length, label_length))
+    # XLA compiles anew for every shape: a few shapes for all batches, as in ctc_loss.
+    logits = tf.pad(logits, [[0, 0], [0, -tf.shape(logits)[1] % 64], [0, 0]])
+    labels = tf.pad(labels, [[0, 0], [0, 64 - tf.shape(labels)[1] % 64]])
+    return _compiled(logits, labels, logit_length, label_length)
+
+
+@tf.function(jit_compile=True, autograph=False)
+def _compiled(logits, labels, logit_length, label_length):
+    """The labels' width is a multiple of 64: neighbours in a column of the table of distances
+    differ by 1, 0 or -1, and the bits of an int64 hold 64 of these differences (Myers 1999, in the
+    form of Hyyro 2003). One step per frame, in operations that XLA knows, as it does not
+    TensorFlow's decoder.
+    """
+    batch, frames, classes = tf.unstack(tf.shape(logits))
+    best = tf.argmax(logits, axis=-1, output_type=tf.int32)
+    before = tf.pad(best[:, :-1], [[0, 0], [1, 0]], constant_values=-1)
+    spoken = (best != before) & (best != classes - 1) & tf.sequence_mask(logit_length, frames)
+    count = tf.reduce_sum(tf.cast(spoken, tf.int32), axis=1)
+
+    bit = tf.bitwise.left_shift(tf.constant(1, tf.int64), tf.range(64, dtype=tf.int64))
+    reference = tf.reshape(labels, [batch, -1, 64, 1])
+    # Where in the reference each class stands, [B, words, C].
+    places = tf.reduce_sum(tf.where(reference == tf.range(classes), bit[:, None], 0), axis=2)
+    zero = tf.zeros_like(places[:, :, 0])
+    words = tf.shape(zero)[1]
+    decoded = tf.pad(tf.where(spoken, best, -1), [[0, 0], [0, words - 1]], constant_values=-1)
+
+    def step(t, symbol, up, down, plus, minus):
+        """`up`, `down`: where a column rises or falls; `plus`, `minus`: the same along a row."""
+        # Each word is a frame behind the one before it, and takes over what left that one's top.
+        symbol = tf.concat([decoded[:, t, None], symbol[:, :-1]], axis=1)
+        plus_in = tf.pad(plus[:, :-1], [[0, 0], [1, 0]], constant_values=1)
+        minus_in = tf.pad(minus[:, :-1], [[0, 0], [1, 0]])
+        match = tf.gather(places, tf.maximum(symbol, 0), batch_dims=2) | minus_in
+        same = (((match & up) + up) ^ up) | match | down  # along a diagonal
+        plus, minus = down | ~(same | up), same & up
+        out = tf.cast(plus < 0, tf.int64), tf.cast(minus < 0, tf.int64)  # their top bits
+        plus, minus = 2 * plus | plus_in, 2 * minus | minus_in
+        up = tf.where(symbol < 0, up, minus | ~(same | plus))
+        down = tf.where(symbol < 0, down, same & plus)
+        return t + 1, symbol, up, down, *out
+
+    table = tf.TensorShape([None, None])  # a step may lose what is known of the shapes
+    _, _, up, down, _, _ = tf.while_loop(
+        lambda t, *_: t < frames + words - 1,
+        step,
+        (0, tf.cast(zero - 1, tf.int32), ~zero, zero, zero, zero),
+        (tf.TensorShape([]), *[table] * 5),
+    )
+    inside = tf.reshape(tf.sequence_mask(label_length, 64 * words), [batch, -1, 64])
+    inside = tf.reduce_sum(tf.where(inside, bit, 0), axis=2)
+    rises, falls = (tf.raw_ops.PopulationCount(x=x & inside) for x in (up, down))
+    distance = count + tf.reduce_sum(tf.cast(rises, tf.int32) - tf.cast(falls, tf.int32), axis=1)
+    return tf.math.divide_no_nan(tf.cast(distance, tf.float32), tf.cast(label_length, tf.float32))
