@@ -1,32 +1,36 @@
+# CTC in Keras 0.2.0, https://github.com/owner/name, MIT licence, (c) 2026 the authors of CTC in Keras. Keep this line.
 """What CTC computes, in NumPy: the lattice, the loss, its gradient and the best alignment.
 
-Taught in notebook 05 (the lattice) and notebook 06 (the alignment). Everything is float64 and in
-log space, one utterance at a time: written to be read and trusted; to train, use a batched loss.
+Taught in notebooks 05_ctc_by_hand and 06_decoding_and_alignment. One utterance at a time, float64
+in log space: written to be read, not to train with. Needs NumPy only and can be copied alone.
 
-A label sequence of length L has S = 2L + 1 lattice states: its labels with a blank before,
-between and after them. State 2i is a blank, state 2i + 1 is `labels[i]`. A path starts in state
-0 or 1, ends in state S - 1 or S - 2, and between frames stays, moves on by one, or skips the
-blank between two different labels. This file needs NumPy only and can be copied alone.
+L ids have S = 2L + 1 lattice states: a blank before, between and after them. State 2i is a blank,
+state 2i + 1 is ids[i]. A path starts in state 0 or 1, ends in state S - 1 or S - 2, and between
+frames stays, moves on by one, or skips the blank between two different labels.
 """
 
 from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 
 class Lattice(NamedTuple):
     """What `forward_backward` returns.
 
     Attributes:
-        loss: -log p(labels | logits), in nats.
-        gradient: `[T, C]`, the derivative of the loss with respect to the logits.
-        log_alpha: `[T, S]`, log probability of frames 0..t with frame t in state s; the emission
-            at t is included.
-        log_beta: `[T, S]`, log probability of frames t+1..T-1 given state s at t; the emission
-            at t is *not* included. So logsumexp over s of (log_alpha + log_beta)[t] is -loss at
-            every t. (Graves et al. count the emission at t in both.)
-        posteriors: `[T, S]`, p(state s at frame t | labels, logits); each row sums to 1.
+        loss: -log p(ids | logits), in nats.
+        gradient: float64 [T, C], the derivative of the loss with respect to the logits.
+        log_alpha: float64 [T, S], log probability of frames 0 to t with frame t in state s.
+        log_beta: float64 [T, S], log probability of frames t + 1 to T - 1 given state s at t; so
+            logsumexp over s of (log_alpha + log_beta)[t] is -loss at every t. (Graves et al.
+            count the emission at t here, too.)
+        posteriors: float64 [T, S], p(state s at frame t | ids, logits); each row sums to 1.
+
+    >>> lattice = forward_backward(np.log([[0.4, 0.6]] * 2), ids=[0])
+    >>> lattice.posteriors.round(3).tolist()  # blank, label, blank in each of two frames
+    [[0.375, 0.625, 0.0], [0.0, 0.625, 0.375]]
     """
 
     loss: float
@@ -37,9 +41,13 @@ class Lattice(NamedTuple):
 
 
 class Span(NamedTuple):
-    """Where one label sits: `end` is exclusive; both in frames, or in seconds where converted.
+    """Where one label is, start to end (exclusive), in frames or in seconds; and how sure it is.
 
-    `score` is the mean log probability of `id` over the frames of the span: 0 is certain.
+    score is the mean log probability of id over the frames of the span: 0 is certain.
+
+    >>> span = Span(id=3, start=10, end=12, score=-0.1)
+    >>> round(float(np.exp(span.score)), 3)
+    0.905
     """
 
     id: int
@@ -49,32 +57,38 @@ class Span(NamedTuple):
 
 
 class Alignment(NamedTuple):
-    """What `align` returns: int32 `states` `[T]`, a span per label, the path's log probability."""
+    """What `forced_align` returns: int32 states [T], a span per label, the path's log probability.
+
+    >>> states, spans, score = forced_align(np.log([[0.9, 0.1], [0.1, 0.9]]), ids=[0])
+    >>> states.tolist(), round(score, 2)  # the label, then the blank after it
+    ([1, 2], -0.21)
+    """
 
     states: np.ndarray
     spans: list[Span]
     score: float
 
 
-def forward_backward(logits, labels, blank_index: int = -1) -> Lattice:
+def forward_backward(logits: ArrayLike, ids: ArrayLike, blank_index: int = -1) -> Lattice:
     """CTC loss, gradient and lattice of one utterance.
 
     Args:
-        logits: `[T, C]` unnormalised scores; log probabilities do too, -inf is probability 0.
-        labels: `[L]` integer ids without blanks; L may be 0.
+        logits: float [T, C], unnormalised scores or log probabilities; -inf is probability 0.
+        ids: int [L] without blanks; L may be 0.
         blank_index: the class that stands for "no label"; -1 is the last one.
 
-    Returns:
-        A `Lattice`.
-
     Raises:
-        ValueError: for wrong shapes, ids outside the classes or equal to the blank, NaN or +inf
-            logits, too few frames for the labels, or labels of probability 0.
+        ValueError: wrong shapes, ids outside the classes or equal to the blank, NaN or +inf in
+            logits, too few frames for the ids, or ids of probability 0.
 
     Source: Graves et al. 2006, "Connectionist Temporal Classification", section 4.1 (equations
         5 to 11, in log space) and equation 16 for the gradient.
+
+    >>> lattice = forward_backward(np.log([[0.4, 0.6]] * 2), ids=[0])  # aa, a-, -a; not --
+    >>> round(float(np.exp(-lattice.loss)), 2)
+    0.64
     """
-    log_probs, states = _checked(logits, labels, blank_index)
+    log_probs, states = _checked(logits, ids, blank_index)
     log_alpha = _arrivals(log_probs, states)
     log_alpha += log_probs[:, states]
     # What is left to come at t is what would have arrived at t, were both sequences reversed.
@@ -92,22 +106,25 @@ def forward_backward(logits, labels, blank_index: int = -1) -> Lattice:
     return Lattice(-log_likelihood, gradient, log_alpha, log_beta, posteriors)
 
 
-def align(logits, labels, blank_index: int = -1) -> Alignment:
+def forced_align(logits: ArrayLike, ids: ArrayLike, blank_index: int = -1) -> Alignment:
     """The most probable path through the lattice (Viterbi), and where it puts each label.
 
     Args:
-        logits, labels, blank_index: as for `forward_backward`.
+        logits, ids, blank_index: as for `forward_backward`.
 
     Returns:
-        An `Alignment`. Among equally probable paths it takes one that advances early.
+        Among equally probable paths one that advances early.
 
     Raises:
         ValueError: as from `forward_backward`.
 
-    Source: Viterbi's algorithm on the lattice of Graves et al. 2006, section 4.1: a maximum
-        where the forward pass has a sum.
+    Source: Viterbi's algorithm, that is, the forward pass with maxima in place of its sums.
+
+    >>> (span,) = forced_align(np.log([[0.1, 0.9], [0.8, 0.2], [0.8, 0.2]]), ids=[0]).spans
+    >>> span.id, span.start, span.end, round(float(np.exp(span.score)), 2)
+    (0, 1, 3, 0.8)
     """
-    log_probs, states = _checked(logits, labels, blank_index)
+    log_probs, states = _checked(logits, ids, blank_index)
     frames, skips = len(log_probs), _skips(states)
     score = np.full(len(states), -np.inf)
     score[:2] = log_probs[0, states[:2]]
@@ -129,25 +146,28 @@ def align(logits, labels, blank_index: int = -1) -> Alignment:
     return Alignment(path, _spans(path, states, log_probs), total)
 
 
-def spans_to_seconds(spans: Iterable[Span], frame_step: float) -> list[Span]:
-    """The same spans with `start` and `end` in seconds.
+def spans_to_seconds(spans: Iterable[Span], frame_seconds: float) -> list[Span]:
+    """The same spans with start and end in seconds.
 
     Args:
-        spans: spans in frames, from `align`.
-        frame_step: seconds from the start of one logits frame to the next (0.01 for MFCCs every
-            10 ms; times the stride of the model, if it has one). A frame's analysis window
-            may reach beyond its step.
+        spans: in frames, from `forced_align`.
+        frame_seconds: from the start of one frame of logits to the next: 0.01 for MFCCs every
+            10 ms, times the stride of the model.
 
     Raises:
-        ValueError: for a frame step that is not positive.
+        ValueError: frame_seconds that is not positive.
+
+    >>> span = spans_to_seconds([Span(id=3, start=10, end=12, score=-0.1)], frame_seconds=0.01)[0]
+    >>> round(span.start, 2), round(span.end, 2)
+    (0.1, 0.12)
     """
-    if not frame_step > 0:
-        raise ValueError(f"frame_step is {frame_step}: give the seconds between frames.")
-    return [s._replace(start=s.start * frame_step, end=s.end * frame_step) for s in spans]
+    if not frame_seconds > 0:
+        raise ValueError(f"frame_seconds is {frame_seconds}: give the seconds between frames")
+    return [s._replace(start=s.start * frame_seconds, end=s.end * frame_seconds) for s in spans]
 
 
 def _arrivals(log_probs: np.ndarray, states: np.ndarray) -> np.ndarray:
-    """`[T, S]`: log probability of frames 0..t-1 and of moving into state s for frame t."""
+    """[T, S], log probability of frames 0 to t - 1 and of moving into state s for frame t."""
     skips = _skips(states)
     arrivals = np.full((len(log_probs), len(states)), -np.inf)
     arrivals[0, :2] = 0.0
@@ -169,9 +189,8 @@ def _skips(states: np.ndarray) -> np.ndarray:
 
 
 def _spans(path: np.ndarray, states: np.ndarray, log_probs: np.ndarray) -> list[Span]:
-    label_states = np.arange(1, len(states), 2)
-    starts = np.searchsorted(path, label_states, side="left")
-    ends = np.searchsorted(path, label_states, side="right")
+    of_labels = np.arange(1, len(states), 2)
+    starts, ends = (np.searchsorted(path, of_labels, side=side) for side in ("left", "right"))
     return [
         Span(int(label), int(start), int(end), float(log_probs[start:end, label].mean()))
         for label, start, end in zip(states[1::2], starts, ends, strict=True)
@@ -180,37 +199,33 @@ def _spans(path: np.ndarray, states: np.ndarray, log_probs: np.ndarray) -> list[
 
 def _require_possible(log_probability: float) -> None:
     if log_probability == -np.inf:
-        raise ValueError("The labels have probability 0: each path needs a logit that is -inf.")
+        raise ValueError("the ids have probability 0: each path needs a logit that is -inf")
 
 
-def _checked(logits, labels, blank_index: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return log probabilities `[T, C]` and the class of each state `[S]`, or raise."""
-    logits, labels = np.asarray(logits, dtype=np.float64), np.asarray(labels)
+def _checked(logits, ids, blank_index: int) -> tuple[np.ndarray, np.ndarray]:
+    """Log probabilities [T, C] and the class of each state [S], or a ValueError."""
+    logits, ids = np.asarray(logits, dtype=np.float64), np.asarray(ids)
     if logits.ndim != 2 or len(logits) == 0:
-        raise ValueError(f"logits must be [time, classes] of one utterance, not {logits.shape}.")
+        raise ValueError(f"logits must be [T, C] of one utterance, not of shape {logits.shape}")
     frames, classes = logits.shape
     if not -classes <= blank_index < classes:
-        raise ValueError(f"blank_index {blank_index} is outside the {classes} classes.")
+        raise ValueError(f"blank_index {blank_index} is outside the {classes} classes")
     blank = blank_index % classes
-    if labels.ndim != 1 or (labels.size and not np.issubdtype(labels.dtype, np.integer)):
-        raise ValueError(f"labels must be integers of shape [length], not {labels!r}.")
-    for i, label in enumerate(labels):
-        if not 0 <= label < classes or label == blank:
-            raise ValueError(
-                f"labels[{i}] is {label}: it must lie in 0..{classes - 1} and not be the "
-                f"blank, {blank}."
-            )
-    needed = len(labels) + int((labels[1:] == labels[:-1]).sum())
+    if ids.ndim != 1 or (ids.size and not np.issubdtype(ids.dtype, np.integer)):
+        raise ValueError(f"ids must be integers [L], not {ids.dtype} of shape {ids.shape}")
+    bad = (ids < 0) | (ids >= classes) | (ids == blank)
+    if bad.any():
+        allowed = f"it must lie in 0 to {classes - 1} and not be the blank, {blank}"
+        raise ValueError(f"ids[{bad.argmax()}] is {ids[bad.argmax()]}: {allowed}")
+    needed = len(ids) + int((ids[1:] == ids[:-1]).sum())
     if frames < needed:
-        raise ValueError(
-            f"{frames} frames, but these labels need {needed} (labels + adjacent repeats): give "
-            "more frames or fewer labels."
-        )
+        need = f"{frames} frames, but these ids need {needed} (ids + adjacent repeats)"
+        raise ValueError(f"{need}: give more frames or fewer ids")
     largest = logits.max(axis=1, keepdims=True)
     if not np.isfinite(largest).all():
         frame = int(np.argmin(np.isfinite(largest)))
-        raise ValueError(f"Frame {frame} of logits holds NaN, +inf or nothing above -inf.")
-    states = np.full(2 * len(labels) + 1, blank)
-    states[1::2] = labels
+        raise ValueError(f"frame {frame} of logits holds NaN, +inf or nothing above -inf")
+    states = np.full(2 * len(ids) + 1, blank)
+    states[1::2] = ids.astype(int)
     shifted = logits - largest
     return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)), states
