@@ -1,6 +1,7 @@
-"""Watching a training and resuming one that was killed. Stands alone.
+# CTC in Keras 0.2.0, https://github.com/owner/name, MIT licence, (c) 2026 the authors of CTC in Keras. Keep this line.
+"""Watching a training, resuming one that was killed, and the lesson's optimizer. Stands alone.
 
-Taught in notebook 07_reading_what_it_never_saw.
+Taught in notebook 07_reading_what_it_never_saw; the optimizer in 00_start_here.
 """
 
 import json
@@ -9,17 +10,26 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-try:
-    import tensorflow  # noqa: F401 - for an error that names the package to install
-except ModuleNotFoundError as error:
-    raise ModuleNotFoundError(
-        "this module needs TensorFlow: pip install tensorflow-cpu (or tensorflow)"
-    ) from error
 import keras
 
 
+def lesson_optimizer(steps: int) -> keras.optimizers.Optimizer:
+    """The optimizer that learns the two utterances in `steps` updates, 400 to be sure.
+
+    SGD with momentum, as in 2020, at a learning rate 40 times larger, which clipping the global
+    gradient norm makes safe, and which falls to zero along a cosine (benchmarks/recipe.md).
+
+    >>> optimizer = lesson_optimizer(steps=400)
+    >>> rate = optimizer.get_config()["learning_rate"]["config"]
+    >>> rate["initial_learning_rate"], rate["decay_steps"], optimizer.global_clipnorm
+    (0.2, 400, 5.0)
+    """
+    rate = keras.optimizers.schedules.CosineDecay(0.2, steps)
+    return keras.optimizers.SGD(rate, momentum=0.9, global_clipnorm=5.0)
+
+
 class DecodedSamples(keras.callbacks.Callback):
-    """Prints after an epoch its metrics and, for a few utterances, truth and decoded text.
+    """Prints after an epoch its metrics and, for a few utterances, reference and prediction.
 
     Meant for `fit(verbose=0)` or `fit(verbose=2)`; a progress bar would run into the text. An
     exact match is marked "=".
@@ -27,42 +37,51 @@ class DecodedSamples(keras.callbacks.Callback):
     Args:
         predict_model: the model that shares the weights of the trained one.
         inputs: what `predict_model` takes, one batch of a few utterances: arrays or a dict of them.
-        truths: the text of each utterance.
-        decode: called with what `predict_model` returns (NumPy arrays, structured as its outputs);
-            returns one text per utterance.
+        references: the text of each utterance.
+        decode_fn: called with what `predict_model` returns (NumPy arrays, structured as its
+            outputs), returns one text per utterance.
         every: epochs from one display to the next.
         print_fn: called with each line.
 
     Raises:
-        ValueError: `every` below 1; while training, another number of texts than of truths.
+        ValueError: `every` below 1; while training, another number of texts than of references.
+
+    >>> x, model = keras.ops.zeros((1, 1)), keras.Sequential([keras.layers.Dense(1)])
+    >>> model.compile("sgd", "mse")
+    >>> samples = DecodedSamples(model, x, ["one"], lambda outputs: ["on"] * len(outputs))
+    >>> history = model.fit(x, x + 2, verbose=0, callbacks=[samples])
+    epoch 1: loss 4
+        'one' -> 'on'
     """
 
     def __init__(
         self,
         predict_model: keras.Model,
         inputs: Any,
-        truths: Sequence[str],
-        decode: Callable[[Any], Sequence[str]],
+        references: Sequence[str],
+        decode_fn: Callable[[Any], Sequence[str]],
         every: int = 1,
         print_fn: Callable[[str], object] = print,
     ) -> None:
         if every < 1:
             raise ValueError(f"every={every}: at least 1 epoch lies between two displays")
         super().__init__()
-        self.predict_model = predict_model
-        self.inputs, self.truths, self.decode = inputs, truths, decode
+        self.predict_model, self.inputs = predict_model, inputs
+        self.references, self.decode_fn = references, decode_fn
         self.every, self.print_fn = every, print_fn
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         if (epoch + 1) % self.every:
             return
-        texts = self.decode(self.predict_model.predict_on_batch(self.inputs))
-        if len(texts) != len(self.truths):
-            raise ValueError(f"decode returned {len(texts)} texts for {len(self.truths)} truths")
+        texts = self.decode_fn(self.predict_model.predict_on_batch(self.inputs))
+        if len(texts) != len(self.references):
+            raise ValueError(
+                f"decode_fn returned {len(texts)} texts for {len(self.references)} references"
+            )
         metrics = ", ".join(f"{name} {value:.4g}" for name, value in (logs or {}).items())
         self.print_fn(f"epoch {epoch + 1}: {metrics}")
-        for truth, text in zip(self.truths, texts, strict=True):
-            self.print_fn(f"    {truth!r} {'=' if text == truth else '->'} {text!r}")
+        for reference, text in zip(self.references, texts, strict=True):
+            self.print_fn(f"    {reference!r} {'=' if text == reference else '->'} {text!r}")
 
 
 class RepeatableDropout(keras.callbacks.Callback):
@@ -71,6 +90,16 @@ class RepeatableDropout(keras.callbacks.Callback):
     Weight files hold no state of random generators (`keras.random.SeedGenerator`: a seed and a
     counter), so with BackupAndRestore a resumed dropout starts over at its first draw. Use it in
     the run that may be killed as well as in the one that resumes it.
+
+    >>> model = keras.Sequential([keras.Input((50,)), keras.layers.Dropout(0.5, seed=0)])
+    >>> callback = RepeatableDropout()
+    >>> callback.set_model(model)
+    >>> def draw(epoch):
+    ...     callback.on_epoch_begin(epoch)
+    ...     return model(keras.ops.ones((1, 50)), training=True).numpy().tolist()
+    >>> first = draw(3)
+    >>> draw(4) == first, draw(3) == first
+    (False, True)
     """
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
@@ -94,6 +123,15 @@ def completed_epochs(backup_dir: str | os.PathLike) -> int:
 
     Source: https://keras.io/api/callbacks/backup_and_restore; the file is known from the source of
     Keras 3.6 to 3.15, which document no way to ask for the number.
+
+    >>> import tempfile
+    >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    >>> model.compile("sgd", "mse")
+    >>> x, folder = keras.ops.zeros((1, 1)), tempfile.mkdtemp()
+    >>> backup = keras.callbacks.BackupAndRestore(folder, delete_checkpoint=False)
+    >>> history = model.fit(x, x, epochs=3, verbose=0, callbacks=[backup])
+    >>> completed_epochs(folder), completed_epochs("a folder without a backup")
+    (3, 0)
     """
     metadata = Path(backup_dir) / "training_metadata.json"
     return json.loads(metadata.read_text())["epoch"] if metadata.exists() else 0
