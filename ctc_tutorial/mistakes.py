@@ -1,39 +1,43 @@
-"""What a model takes for what: truth and prediction side by side, counted and drawn.
+# CTC in Keras 0.2.0, https://github.com/owner/name, MIT licence, (c) 2026 the authors of CTC in Keras. Keep this line.
+"""What a model takes for what: references and predictions side by side, counted and drawn.
 
 Taught in notebook 07_reading_what_it_never_saw. This file stands alone: it needs NumPy and
 matplotlib.
 """
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
 
-def edit_path(truth: Sequence, prediction: Sequence) -> list[tuple]:
-    """Truth and prediction aligned with the fewest edits.
+def edit_path(reference: Sequence, prediction: Sequence) -> list[tuple]:
+    """Reference and prediction aligned with the fewest edits.
 
-    Where several paths are equally short, a replacement is preferred to an omission, and that to
+    Where several paths are equally short, a substitution is preferred to a deletion, and that to
     an insertion, seen from the end.
 
     Args:
-        truth, prediction: two texts, or two sequences of ids or words.
+        reference, prediction: two texts, or two sequences of ids or words.
 
     Returns:
-        Pairs (label of the truth, label of the prediction) in order; None stands for a label that
-        the other side does not have. Pairs of different labels are the edits.
+        Pairs (label of the reference, label of the prediction) in order. A pair of two labels is
+        right or a substitution; (label, None) is a deletion, (None, label) an insertion.
 
     Source: Wagner and Fischer, "The String-to-String Correction Problem", 1974.
+
+    >>> edit_path("had", "haat")
+    [('h', 'h'), (None, 'a'), ('a', 'a'), ('d', 't')]
     """
-    distance = np.add.outer(np.arange(len(truth) + 1), np.arange(len(prediction) + 1))
-    for i, a in enumerate(truth):
+    distance = np.add.outer(np.arange(len(reference) + 1), np.arange(len(prediction) + 1))
+    for i, a in enumerate(reference):
         for j, b in enumerate(prediction):
             apart = min(distance[i, j + 1], distance[i + 1, j]) + 1
             distance[i + 1, j + 1] = min(distance[i, j] + (a != b), apart)
-    i, j, path = len(truth), len(prediction), []
+    i, j, path = len(reference), len(prediction), []
     while i or j:
-        a, b = truth[i - 1] if i else None, prediction[j - 1] if j else None
+        a, b = reference[i - 1] if i else None, prediction[j - 1] if j else None
         if i and j and distance[i, j] == distance[i - 1, j - 1] + (a != b):
             i, j = i - 1, j - 1
         elif i and distance[i, j] == distance[i - 1, j] + 1:
@@ -44,45 +48,107 @@ def edit_path(truth: Sequence, prediction: Sequence) -> list[tuple]:
     return path[::-1]
 
 
-def confusions(
-    truths: Sequence[Sequence[int]], predictions: Sequence[Sequence[int]], num_labels: int
+def confusion_matrix(
+    references: Sequence[Sequence], predictions: Sequence[Sequence], names: Sequence[str]
 ) -> np.ndarray:
     """How often which label was taken for which, on the shortest edit paths.
 
     Args:
-        truths: class ids 0 to num_labels - 1 of each utterance.
+        references: a text, or the ids [L], of each utterance (or its words, with names of words).
         predictions: as many.
-        num_labels: N, classes without the blank.
+        names: the N labels in order: the characters of the alphabet. Id i is names[i].
 
     Returns:
-        Counts int [N + 1, N + 1]: row is the truth, column the prediction; row N counts what was
-        added, column N what was missed. What is off the diagonal adds up to the edit distance.
+        int [N + 1, N + 1], a row for each label of the references, a column for each of the
+        predictions; row N counts insertions, column N deletions. The sum off the diagonal is the
+        edit distance.
 
     Raises:
-        ValueError: different counts of truths and predictions.
+        ValueError: different counts of references and predictions, or a label without a name.
+
+    >>> confusion_matrix(["aab", "b"], ["ab", "a"], names="ab")
+    array([[1, 0, 1],
+           [1, 1, 0],
+           [0, 0, 0]])
     """
-    counts = np.zeros((num_labels + 1, num_labels + 1), dtype=int)
-    for truth, prediction in zip(truths, predictions, strict=True):
-        for a, b in edit_path(truth, prediction):
-            counts[num_labels if a is None else a, num_labels if b is None else b] += 1
-    return counts
+    if len(references) != len(predictions):
+        counts = f"{len(references)} references but {len(predictions)} predictions"
+        raise ValueError(f"{counts}: give one of each for every utterance")
+    numbers = {name: number for number, name in enumerate(names)}
+    numbers |= {number: number for number in range(len(names))}
+    matrix = np.zeros((len(names) + 1, len(names) + 1), dtype=int)
+    for i, pair in enumerate(zip(references, predictions, strict=True)):
+        sides = [[_number(label, numbers, i) for label in labels] for labels in pair]
+        for a, b in edit_path(*sides):
+            matrix[len(names) if a is None else a, len(names) if b is None else b] += 1
+    return matrix
 
 
-def plot_confusions(counts: np.ndarray, names: Sequence[str], ax: Axes | None = None) -> Axes:
-    """The mistakes among `confusions`; what is right is left out, it would outshine the rest.
+def most_confused(
+    counts: np.ndarray, names: Sequence[str], top: int = 10
+) -> list[tuple[str | None, str | None, int]]:
+    """The most frequent mistakes.
 
     Args:
-        counts: [N + 1, N + 1] from `confusions`.
+        counts: int [N + 1, N + 1] from `confusion_matrix`.
         names: of the N labels.
-        ax: where to draw; by default a new figure.
+        top: how many mistakes at most.
+
+    Returns:
+        (label of the reference, label of the prediction, count), the largest count first; equal
+        counts in the order of the names. None stands for insertions and deletions.
+
+    >>> most_confused(confusion_matrix(["aab", "b"], ["ab", "aa"], names="ab"), names="ab")
+    [('a', None, 1), ('b', 'a', 1), (None, 'a', 1)]
     """
-    ax = ax or plt.subplots(figsize=(5.5, 4.8), layout="constrained")[1]
-    mistakes = counts * ~np.eye(len(counts), dtype=bool)
-    ax.imshow(mistakes, cmap="Blues")
+    mistakes, both = _mistakes(counts), [*names, None]
+    order = np.argsort(-mistakes, axis=None, kind="stable")[:top]
+    places = zip(*np.unravel_index(order, mistakes.shape), strict=True)
+    return [(both[a], both[b], int(mistakes[a, b])) for a, b in places if mistakes[a, b]]
+
+
+def plot_confusion_matrix(counts: np.ndarray, names: Sequence[str], ax: Axes | None = None) -> Axes:
+    """The mistakes among the counts; what is right is left out, it would outshine the rest.
+
+    A row for each label that was mistaken, a column for each that it was taken for.
+
+    Args:
+        counts: int [N + 1, N + 1] from `confusion_matrix`.
+        names: of the N labels.
+        ax: where to draw; by default a new figure that grows with the rows and columns.
+
+    >>> ax = plot_confusion_matrix(confusion_matrix(["abc"], ["ab"], names="abc"), names="abc")
+    >>> [label.get_text() for label in (*ax.get_yticklabels(), *ax.get_xticklabels())]
+    ['c', 'deletion']
+    """
+    mistakes = _mistakes(counts)
+    rows, columns = (np.flatnonzero(mistakes.any(axis=axis)) for axis in (1, 0))
+    mistakes = mistakes[np.ix_(rows, columns)]
+    if ax is None:
+        size = 2.2 + 0.26 * len(columns), 2.2 + 0.26 * len(rows)
+        ax = plt.subplots(figsize=size, layout="constrained")[1]
+    most = mistakes.max(initial=1)
+    ax.pcolormesh(mistakes, cmap="Blues", vmin=0, vmax=most, edgecolors="#EEEEEE", linewidth=0.5)
     for a, b in np.argwhere(mistakes):
-        colour = "white" if mistakes[a, b] > mistakes.max() / 2 else "black"
-        ax.text(b, a, mistakes[a, b], ha="center", va="center", color=colour)
-    ax.set(xlabel="read", ylabel="truth", title="Mistakes")
-    ax.set_xticks(range(len(counts)), [*names, "missed"], rotation=90)
-    ax.set_yticks(range(len(counts)), [*names, "added"])
+        colour = "white" if mistakes[a, b] > most / 2 else "black"
+        place = {"ha": "center", "va": "center", "fontsize": 9}
+        ax.text(b + 0.5, a + 0.5, mistakes[a, b], color=colour, **place)
+    shown = ["␣" if name == " " else name for name in names]
+    ax.set_yticks(np.arange(len(rows)) + 0.5, [[*shown, "insertion"][a] for a in rows])
+    ax.set_xticks(np.arange(len(columns)) + 0.5, [[*shown, "deletion"][b] for b in columns])
+    for label in ax.get_xticklabels():
+        label.set_rotation(90 if len(label.get_text()) > 2 else 0)
+    ax.tick_params(length=0)
+    ax.set(xlabel="prediction", ylabel="reference", title=f"Mistakes: {mistakes.sum()}", aspect=1)
+    ax.invert_yaxis()
     return ax
+
+
+def _number(label: Hashable, numbers: dict, utterance: int) -> int:
+    if label not in numbers:
+        raise ValueError(f"utterance {utterance}: {label!r} is none of the names: add it to them")
+    return numbers[label]
+
+
+def _mistakes(counts: np.ndarray) -> np.ndarray:
+    return counts * ~np.eye(len(counts), dtype=bool)

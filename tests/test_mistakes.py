@@ -1,5 +1,7 @@
 """Edit paths against TensorFlow's edit distance, counts and picture against what they must hold."""
 
+import itertools
+
 import matplotlib
 
 matplotlib.use("agg")
@@ -9,7 +11,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ctc_tutorial.mistakes import confusions, edit_path, plot_confusions
+from ctc_tutorial.mistakes import (
+    confusion_matrix,
+    edit_path,
+    most_confused,
+    plot_confusion_matrix,
+)
 
 
 def pairs_of_sequences(count=60):
@@ -25,7 +32,7 @@ def edits(path):
 
 
 @pytest.mark.parametrize(
-    ("truth", "prediction", "path"),
+    ("reference", "prediction", "path"),
     [
         ("abc", "abc", [("a", "a"), ("b", "b"), ("c", "c")]),
         ("abc", "ac", [("a", "a"), ("b", None), ("c", "c")]),
@@ -36,46 +43,134 @@ def edits(path):
         ("", "", []),
     ],
 )
-def test_paths_by_hand(truth, prediction, path):
-    assert edit_path(truth, prediction) == path
+def test_paths_by_hand(reference, prediction, path):
+    assert edit_path(reference, prediction) == path
+
+
+def test_a_sentence_going_wrong():
+    # "she had" read as "sh hatt": one deletion, one substitution, one insertion.
+    right = [(c, c) for c in "she had"]
+    assert edit_path("she had", "she had") == right
+    assert edit_path("she had", "sh hatt") == [
+        *right[:2],
+        ("e", None),
+        *right[3:6],
+        (None, "t"),
+        ("d", "t"),
+    ]
+    assert edit_path("she had".split(), "she hat".split()) == [("she", "she"), ("had", "hat")]
 
 
 def test_paths_are_as_short_as_the_edit_distance_and_hold_both_sides():
-    for truth, prediction in pairs_of_sequences():
-        path = edit_path(truth.tolist(), prediction.tolist())
-        both = (tf.constant([side], tf.int64) for side in (prediction, truth))
+    for reference, prediction in pairs_of_sequences():
+        path = edit_path(reference.tolist(), prediction.tolist())
+        both = (tf.constant([side], tf.int64) for side in (prediction, reference))
         both = (tf.RaggedTensor.from_tensor(side).to_sparse() for side in both)
         distance = tf.edit_distance(*both, normalize=False)
         assert edits(path) == distance.numpy()[0]
-        assert [a for a, _ in path if a is not None] == truth.tolist()
+        assert [a for a, _ in path if a is not None] == reference.tolist()
         assert [b for _, b in path if b is not None] == prediction.tolist()
 
 
 def test_counts_add_up():
-    truths, predictions = zip(*pairs_of_sequences(), strict=True)
-    counts = confusions(truths, predictions, 3)
-    every = [edit_path(*pair) for pair in zip(truths, predictions, strict=True)]
+    references, predictions = zip(*pairs_of_sequences(), strict=True)
+    counts = confusion_matrix(references, predictions, "abc")
+    every = [edit_path(*pair) for pair in zip(references, predictions, strict=True)]
     assert counts.sum() - np.trace(counts) == sum(map(edits, every))
-    spoken = np.bincount(np.concatenate(truths), minlength=3)
+    spoken = np.bincount(np.concatenate(references), minlength=3)
     read = np.bincount(np.concatenate(predictions), minlength=3)
     np.testing.assert_array_equal(counts[:3].sum(axis=1), spoken)
     np.testing.assert_array_equal(counts[:, :3].sum(axis=0), read)
     assert counts[3, 3] == 0
-    assert confusions([[0, 1, 1]], [[0, 2]], 3).tolist() == (
-        [[1, 0, 0, 0], [0, 0, 1, 1], [0, 0, 0, 0], [0, 0, 0, 0]]
+
+
+BY_HAND = [[1, 0, 0, 0], [0, 0, 1, 1], [0, 0, 0, 0], [0, 0, 0, 0]]
+
+
+@pytest.mark.parametrize(
+    ("reference", "prediction", "names"),
+    [
+        ([0, 1, 1], [0, 2], "abc"),
+        (np.array([0, 1, 1], np.int32), np.array([0, 2]), "abc"),
+        ("abb", "ac", "abc"),
+        ("abb", [0, 2], "abc"),
+        ("in no no".split(), "in a".split(), ["in", "no", "a"]),
+    ],
+)
+def test_ids_texts_and_words_are_counted_alike(reference, prediction, names):
+    assert confusion_matrix([reference], [prediction], names).tolist() == BY_HAND
+
+
+def test_another_number_of_predictions_than_references_is_refused():
+    with pytest.raises(ValueError, match="2 references but 1 predictions: give one of each"):
+        confusion_matrix(["a", "b"], ["a"], "ab")
+
+
+@pytest.mark.parametrize("label", ["x", 2, -1])
+def test_a_label_without_a_name_is_refused(label):
+    with pytest.raises(ValueError, match=f"utterance 1: {label!r} is none of the names"):
+        confusion_matrix(["a", "b"], ["a", [label]], "ab")
+
+
+COUNTS = np.array([[9, 2, 0], [0, 8, 1], [3, 0, 0]])
+
+
+def test_the_most_frequent_mistakes_come_first_and_what_is_right_does_not_come():
+    mistakes = [(None, "a", 3), ("a", "b", 2), ("b", None, 1)]
+    assert most_confused(COUNTS, "ab") == mistakes
+    assert most_confused(COUNTS, "ab", top=2) == mistakes[:2]
+    assert most_confused(np.diag([3, 3, 0]), "ab") == []
+    assert most_confused(np.array([[0, 1, 1], [1, 0, 1], [1, 1, 0]]), "ab", 3) == [
+        ("a", "b", 1),
+        ("a", None, 1),
+        ("b", "a", 1),
+    ]
+
+
+def drawn(ax):
+    """{(row, column): count} by the names that stand at the axes."""
+    rows, columns = (
+        {float(tick): label.get_text() for tick, label in zip(ticks, labels, strict=True)}
+        for ticks, labels in (
+            (ax.get_yticks(), ax.get_yticklabels()),
+            (ax.get_xticks(), ax.get_xticklabels()),
+        )
     )
+    places = [(text.get_position(), int(text.get_text())) for text in ax.texts]
+    return {(rows[y], columns[x]): count for (x, y), count in places}
 
 
-def test_different_counts_are_refused():
-    with pytest.raises(ValueError, match="shorter"):
-        confusions([[0], [1]], [[0]], 2)
+def test_the_picture_shows_mistakes_only():
+    ax = plot_confusion_matrix(COUNTS, "ab")
+    assert drawn(ax) == {("a", "b"): 2, ("b", "deletion"): 1, ("insertion", "a"): 3}
+    assert (ax.get_ylabel(), ax.get_xlabel()) == ("reference", "prediction")
+    assert ax.yaxis_inverted()
+    plt.close(ax.figure)
 
 
-def test_picture_shows_mistakes_only():
-    counts = np.array([[9, 2, 0], [0, 8, 1], [3, 0, 0]])
-    ax = plot_confusions(counts, "ab")
-    shown = {(t.get_position()[1], t.get_position()[0]): int(t.get_text()) for t in ax.texts}
-    assert shown == {(0, 1): 2, (1, 2): 1, (2, 0): 3}
-    assert [label.get_text() for label in ax.get_xticklabels()] == ["a", "b", "missed"]
-    assert [label.get_text() for label in ax.get_yticklabels()] == ["a", "b", "added"]
+def test_labels_that_are_never_mistaken_have_no_row_and_no_column():
+    letters = " abcdefghijklmnopqrstuvwxyz"
+    ax = plot_confusion_matrix(confusion_matrix(["a bc d"], ["abx d"], letters), letters)
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["␣", "c"]
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["x", "deletion"]
+    assert drawn(ax) == {("␣", "deletion"): 1, ("c", "x"): 1}
+    plt.close(ax.figure)
+
+
+def test_the_picture_grows_with_the_labels_so_that_no_number_touches_the_next():
+    names = "0123456789abcdefghijklmnopqrstuvwxyz"
+    ax = plot_confusion_matrix(100 * np.ones((37, 37), int), names)
+    ax.figure.canvas.draw()
+    boxes = [text.get_window_extent() for text in (*ax.texts, *ax.get_yticklabels())]
+    assert len(boxes) == 37 * 36 + 37
+    by_row = sorted((round(box.y0), box.x0, box.x1) for box in boxes)
+    for (y, _, end), (next_y, start, _) in itertools.pairwise(by_row):
+        assert end < start or y != next_y
+    plt.close(ax.figure)
+
+
+def test_no_mistakes_and_given_axes():
+    _, given = plt.subplots()
+    ax = plot_confusion_matrix(np.diag([3, 3, 0]), "ab", ax=given)
+    assert ax is given and not ax.texts and ax.get_title() == "Mistakes: 0"
     plt.close(ax.figure)
