@@ -1,6 +1,8 @@
+# CTC in Keras 0.2.0, https://github.com/owner/name, MIT licence, (c) 2026 the authors of CTC in Keras. Keep this line.
 """What CTC does with a recording, in one picture. Taught in notebook 00_start_here.
 
-Colours are those of Okabe and Ito (2008), which colour-blind readers can tell apart.
+Colours are those of Okabe and Ito (2008), which colour-blind readers can tell apart. This file
+stands alone: it needs NumPy and matplotlib.
 """
 
 import itertools
@@ -14,37 +16,42 @@ from matplotlib.figure import Figure
 BLUE, ORANGE, GREY, DARK = "#0072B2", "#D55E00", "#999999", "#333333"  # letter, space, blank, sound
 SHADE = "#E8EEF3"
 FRAME_SECONDS, FRAME_MIDDLE = 0.01, 0.0125  # a frame starts every 10 ms and is 25 ms long
-Stretch = tuple[str, float, float]  # a name, its start and its end in seconds
 
 
 def plot_utterance(
-    samples: np.ndarray,
+    waveform: np.ndarray,
     sample_rate: int,
     logits: np.ndarray,
     characters: str,
-    letters: Sequence[Stretch],
-    spoken: Sequence[Stretch] = (),
+    letters: Sequence[tuple[str, float, float]],
+    spoken: Sequence[tuple[str, float, float]] = (),
 ) -> Figure:
     """The way from sound to words: waveform, probability of each class, letters, words.
 
     Args:
-        samples: [N], mono; drawn relative to the loudest sample.
+        waveform: float32 [N], drawn relative to its loudest sample.
         sample_rate: in Hz.
-        logits: [T, C] of the utterance, a frame every 10 ms; the last class is the blank.
+        logits: float [T, C] of the utterance, a frame every 10 ms; the last class is the blank.
         characters: the C - 1 characters in class order.
-        letters: (character, start, end) of each character of the text in seconds, as `align` and
-            `spans_to_seconds` of lattice.py find them. A letter is written at the middle of its
-            probability within its stretch; spaces part the words.
-        spoken: (word, start, end) of each word in seconds where the truth is known: shaded.
+        letters: (character, start, end) of each character of the text in seconds, as `forced_align`
+            and `spans_to_seconds` of lattice.py find them. A letter is written at the mean time
+            between them, weighted with its probability; spaces part the words.
+        spoken: (word, start, end) of each word in seconds, where it is known: shaded.
 
     Raises:
         ValueError: another number of characters than classes besides the blank, an unknown letter,
             or a letter outside the frames.
+
+    >>> logits = 9.0 * np.eye(3)[[2, 0, 1, 2]]
+    >>> letters = [("h", 0.01, 0.02), ("i", 0.02, 0.03)]
+    >>> figure = plot_utterance(np.ones(400), 8000, logits, "hi", letters)
+    >>> [text.get_text() for text in figure.axes[-1].texts]
+    ['h', 'i', 'hi']
     """
     if np.ndim(logits) != 2 or len(characters) != np.shape(logits)[1] - 1:
         raise ValueError(
-            f"expected logits [T, {len(characters) + 1}] for {len(characters)} characters and the "
-            f"blank; got shape {np.shape(logits)}"
+            f"logits must be [T, {len(characters) + 1}] for {len(characters)} characters and the "
+            f"blank, not of shape {np.shape(logits)}"
         )
     probabilities = np.exp(logits - np.logaddexp.reduce(logits, axis=1, keepdims=True))
     placed = [(c, _middle(c, start, end, probabilities, characters)) for c, start, end in letters]
@@ -52,7 +59,7 @@ def plot_utterance(
         figure, axes = plt.subplots(
             3, 1, figsize=(12, 6.3), sharex=True, height_ratios=(1.2, 1.5, 1), layout="constrained"
         )
-        _sound(axes[0], samples, sample_rate)
+        _sound(axes[0], waveform, sample_rate)
         _emissions(axes[1], probabilities, characters, {c for c, _, _ in letters})
         _text(axes[2], placed)
         for ax in axes:
@@ -61,30 +68,30 @@ def plot_utterance(
             ax.spines[["top", "right", "left"]].set_visible(False)
         if spoken:
             axes[0].set_title("sound (shaded: every other word, as it was really spoken)")
-        axes[2].set(xlabel="time (s)", xlim=(0, len(samples) / sample_rate))
+        axes[2].set(xlabel="time (s)", xlim=(0, len(waveform) / sample_rate))
     return figure
 
 
 def _middle(
     character: str, start: float, end: float, probabilities: np.ndarray, characters: str
 ) -> float:
-    """The mean time of a letter's stretch, in seconds, weighted with its probability."""
+    """The mean time between a letter's start and end, weighted with its probability."""
     first, last = round(start / FRAME_SECONDS), round(end / FRAME_SECONDS)
     if character not in characters or not 0 <= first < last <= len(probabilities):
         raise ValueError(
-            f"{character!r} lies at {start} to {end} s: expected one of {characters!r}, within "
+            f"{character!r} is at {start} to {end} s: give one of {characters!r}, within "
             f"{len(probabilities)} frames of {FRAME_SECONDS} s"
         )
     weights = probabilities[first:last, characters.index(character)] + 1e-30
     return np.average(np.arange(first, last), weights=weights) * FRAME_SECONDS + FRAME_MIDDLE
 
 
-def _sound(ax: Axes, samples: np.ndarray, sample_rate: int) -> None:
-    """The waveform as the lowest and highest sample of each stretch of 4 ms."""
+def _sound(ax: Axes, waveform: np.ndarray, sample_rate: int) -> None:
+    """The waveform as the lowest and highest sample of every 4 ms."""
     step = max(1, sample_rate // 250)
-    starts = np.arange(0, len(samples), step)
-    low, high = (f.reduceat(samples, starts) for f in (np.minimum, np.maximum))
-    loudest = np.abs(samples).max() or 1
+    starts = np.arange(0, len(waveform), step)
+    low, high = (f.reduceat(waveform, starts) for f in (np.minimum, np.maximum))
+    loudest = np.abs(waveform).max() or 1
     ax.fill_between(
         starts / sample_rate, low / loudest, high / loudest, color=DARK, linewidth=0.3, step="post"
     )

@@ -1,7 +1,9 @@
-"""Pictures of features, emissions, training and lattices. Taught in notebook 00_start_here.
+# CTC in Keras 0.2.0, https://github.com/owner/name, MIT licence, (c) 2026 the authors of CTC in Keras. Keep this line.
+"""Pictures of features, emissions, training, lattices and alignments.
 
-Every function draws into the axes it is given, or into a new figure, and returns them.
-Colours are those of Okabe and Ito (2008), which colour-blind readers can tell apart.
+Taught in notebook 00_start_here. Every function draws into the axes it is given, or into those of a
+new figure, and returns them. Colours are those of Okabe and Ito (2008), which colour-blind readers
+can tell apart. This file stands alone: it needs NumPy and matplotlib.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +20,12 @@ FRAME_SECONDS = 0.01
 def plot_features(
     features: np.ndarray, frame_seconds: float = FRAME_SECONDS, ax: Axes | None = None
 ) -> Axes:
-    """Features [T, F] as an image: time to the right in seconds, coefficients upwards."""
+    """Features float [T, F] as an image: time to the right in seconds, coefficients upwards.
+
+    >>> ax = plot_features(np.ones((50, 13)), frame_seconds=0.01)
+    >>> [round(float(seconds), 2) for seconds in ax.get_xlim()]
+    [0.0, 0.5]
+    """
     ax = ax or _new_axes(2.5)
     extent = (0, len(features) * frame_seconds, -0.5, features.shape[1] - 0.5)
     image = ax.imshow(
@@ -38,21 +45,25 @@ def plot_emissions(
     """Probability of every class over time, and the decoded letter over its first frame.
 
     Args:
-        logits: [T, C] of one utterance; the last class is the blank.
+        logits: float [T, C] of one utterance; the last class is the blank.
         characters: the C - 1 characters in class order.
         frame_seconds: time from one frame to the next.
         ax: where to draw; by default a new figure.
 
     Raises:
         ValueError: another number of characters than classes besides the blank.
+
+    >>> ax = plot_emissions(9.0 * np.eye(3)[[2, 0, 0, 1]], "ab", frame_seconds=0.02)
+    >>> [(text.get_text(), round(float(text.get_position()[0]), 2)) for text in ax.texts]
+    [('a', 0.02), ('b', 0.06)]
     """
     if np.ndim(logits) != 2 or len(characters) != np.shape(logits)[1] - 1:
         raise ValueError(
-            f"expected logits [T, {len(characters) + 1}] for {len(characters)} characters and the "
-            f"blank; got shape {np.shape(logits)}"
+            f"logits must be [T, {len(characters) + 1}] for {len(characters)} characters and the "
+            f"blank, not of shape {np.shape(logits)}"
         )
     ax = ax or _new_axes(3.2)
-    probabilities = _softmax(logits)
+    probabilities = np.exp(logits - np.logaddexp.reduce(logits, axis=1, keepdims=True))
     time = np.arange(len(logits)) * frame_seconds
     ax.plot(time, probabilities[:, -1], color=GREY, linestyle=":")
     spoken = np.unique([c for c, _ in _decoded(logits)]).astype(int)
@@ -74,7 +85,7 @@ def plot_lattice(values: np.ndarray, text: str, ax: Axes | None = None) -> Axes:
     05_ctc_by_hand.
 
     Args:
-        values: [T, S] posteriors, or other numbers from 0 to 1; S is 2 * len(text) + 1.
+        values: float [T, S], posteriors or other numbers from 0 to 1; S is 2 * len(text) + 1.
         text: the labels; blanks (-) are drawn before, between and after them.
         ax: where to draw; by default a new figure.
 
@@ -82,11 +93,16 @@ def plot_lattice(values: np.ndarray, text: str, ax: Axes | None = None) -> Axes:
         ValueError: another number of states than the text has, or values outside 0 to 1.
 
     Source: the lattice is figure 3 of Graves et al. 2006, "Connectionist Temporal Classification".
+
+    >>> ax = plot_lattice(np.full((4, 5), 0.2), "ab")
+    >>> [label.get_text() for label in ax.get_yticklabels()]
+    ['-', 'a', '-', 'b', '-']
     """
     values, names = np.asarray(values), ["-"] * (2 * len(text) + 1)
     names[1::2] = [_shown(character) for character in text]
     if values.ndim != 2 or values.shape[1] != len(names):
-        raise ValueError(f"expected values [T, {len(names)}] for {text!r}; got {values.shape}")
+        shape = values.shape
+        raise ValueError(f"values must be [T, {len(names)}] for {text!r}, not of shape {shape}")
     if not (values >= 0).all() or (values > 1 + 1e-6).any():
         raise ValueError("values must lie between 0 and 1: pass posteriors, not logarithms")
     ax = ax or _new_axes(0.45 * len(names) + 0.8)
@@ -104,36 +120,42 @@ def plot_lattice(values: np.ndarray, text: str, ax: Axes | None = None) -> Axes:
 
 
 def plot_alignment(
-    samples: np.ndarray,
+    waveform: np.ndarray,
     sample_rate: int,
     letters: Sequence[tuple[str, float, float]],
     words: Sequence[tuple[str, float, float]],
     ax: Axes | None = None,
 ) -> Axes:
-    """The waveform; over it each word's stretch, below it each letter's. Taught in notebook 06.
+    """The waveform; over it where each word is, below it where each letter is.
 
-    Neighbours differ in colour. A letter's name stands below its bar, in one of three rows.
+    Neighbours differ in colour. A letter's name stands below its bar, in one of three rows. Taught
+    in notebook 06_decoding_and_alignment.
 
     Args:
-        samples: [N], mono; drawn relative to the loudest sample.
+        waveform: float32 [N], drawn relative to its loudest sample.
         sample_rate: in Hz.
         letters: (character, start, end) of each letter, in seconds.
         words: (word, start, end) of each word, in seconds.
         ax: where to draw; by default a new figure.
 
     Raises:
-        ValueError: a stretch that ends before it starts, or that is not within the recording.
+        ValueError: an end before its start, or outside the waveform.
+
+    >>> letters = [("h", 0.1, 0.2), ("i", 0.3, 0.4)]
+    >>> ax = plot_alignment(np.ones(8000), 16000, letters, words=[("hi", 0.1, 0.4)])
+    >>> [text.get_text() for text in ax.texts]
+    ['hi', 'h', 'i']
     """
-    seconds = len(samples) / sample_rate
+    seconds = len(waveform) / sample_rate
     for name, start, end in (*letters, *words):
         if not 0 <= start <= end <= seconds:
             raise ValueError(
-                f"{name!r} lies at {start} to {end} s of a recording of {seconds} s: pass "
-                "seconds (frames times the frame step), start before end"
+                f"{name!r} is at {start} to {end} s of a waveform of {seconds} s: give seconds "
+                "(frames times frame_seconds), the start before the end"
             )
     ax = ax or _new_axes(3.2)
-    loudest = np.abs(samples).max() or 1
-    ax.plot(np.arange(len(samples)) / sample_rate, samples / loudest, color=GREY, linewidth=0.4)
+    time, loudest = np.arange(len(waveform)) / sample_rate, np.abs(waveform).max() or 1
+    ax.plot(time, waveform / loudest, color=GREY, linewidth=0.4)
     _bars(ax, words, bottom=-1, height=2, alpha=0.25)
     _bars(ax, letters, bottom=-1.3, height=0.2)
     for word, start, end in words:
@@ -146,7 +168,12 @@ def plot_alignment(
 
 
 def plot_history(history: Mapping[str, Sequence[float]], ax: Axes | None = None) -> Axes:
-    """Loss (left axis, logarithmic) and error rates (right axis) of `fit(...).history`."""
+    """Loss (left axis, logarithmic) and label error rates (right axis) of `fit(...).history`.
+
+    >>> ax = plot_history({"loss": [90.0, 9.0], "ler": [1.0, 0.1]})
+    >>> [text.get_text() for text in ax.get_legend().get_texts()]
+    ['loss', 'ler']
+    """
     ax = ax or _new_axes(3)
     rates = ax.twinx()
     styles = {"loss": (ax, BLUE, "-"), "val_loss": (ax, BLUE, "--")}
@@ -172,11 +199,6 @@ def _bars(ax: Axes, spans: Sequence[tuple[str, float, float]], **style) -> None:
     widths = [end - start for _, start, end in spans]
     colours = [(BLUE, ORANGE)[k % 2] for k in range(len(spans))]
     ax.bar(starts, width=widths, align="edge", color=colours, **style)
-
-
-def _softmax(logits: np.ndarray) -> np.ndarray:
-    exponentials = np.exp(logits - np.max(logits, axis=-1, keepdims=True))
-    return exponentials / exponentials.sum(axis=-1, keepdims=True)
 
 
 def _decoded(logits: np.ndarray) -> list[tuple[int, int]]:

@@ -13,8 +13,8 @@ from ctc_tutorial.picture import BLUE, ORANGE, plot_utterance
 
 PATH = [3, 0, 0, 3, 2, 1, 3, 3, 3, 3]  # characters "ab ", blank 3: reads "a b", each 10 ms
 LOGITS = 20.0 * np.eye(4)[PATH]
-LETTERS = [("a", 0.01, 0.03), (" ", 0.04, 0.05), ("b", 0.05, 0.09)]  # b's stretch holds blanks
-SAMPLES = np.random.default_rng(0).normal(size=1000)
+LETTERS = [("a", 0.01, 0.03), (" ", 0.04, 0.05), ("b", 0.05, 0.09)]  # b's span holds blanks
+WAVEFORM = np.random.default_rng(0).normal(size=1000)
 
 
 @pytest.fixture(autouse=True)
@@ -24,7 +24,7 @@ def close_figures():
 
 
 def draw(**changes):
-    arguments = {"samples": SAMPLES, "sample_rate": 8000, "logits": LOGITS, "characters": "ab "}
+    arguments = {"waveform": WAVEFORM, "sample_rate": 8000, "logits": LOGITS, "characters": "ab "}
     return plot_utterance(**{**arguments, "letters": LETTERS, **changes}).axes
 
 
@@ -75,14 +75,14 @@ def test_the_envelope_holds_every_sample():
     (area,) = top.collections
     corners = area.get_paths()[0].vertices
     for k in range(0, 1000, 32):
-        piece = SAMPLES[k : k + 32] / np.abs(SAMPLES).max()
+        piece = WAVEFORM[k : k + 32] / np.abs(WAVEFORM).max()
         for extreme in (piece.min(), piece.max()):
             found = np.isclose(corners, (k / 8000, extreme)).all(axis=1)
             assert found.any(), (k, extreme)
     assert top.get_xlim() == (0, 0.125)
 
 
-def test_true_words_are_shaded_every_other_one_and_said_so():
+def test_spoken_words_are_shaded_every_other_one_and_said_so():
     spoken = [("a", 0.01, 0.03), ("b", 0.03, 0.05), ("ab", 0.06, 0.08)]
     for ax in draw(spoken=spoken):
         spans = [(patch.get_x(), patch.get_x() + patch.get_width()) for patch in ax.patches]
@@ -93,21 +93,21 @@ def test_true_words_are_shaded_every_other_one_and_said_so():
 
 
 def test_silence_and_no_letters():
-    top, _, bottom = draw(samples=np.zeros(1000), letters=[])
+    top, _, bottom = draw(waveform=np.zeros(1000), letters=[])
     assert not bottom.texts and np.isfinite(top.collections[0].get_paths()[0].vertices).all()
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"logits": LOGITS[None]}, r"expected logits \[T, 4\]"),
-        ({"characters": "ab"}, r"expected logits \[T, 3\]"),
-        ({"letters": [("c", 0, 0.01)]}, "'c' lies at 0 to 0.01 s: expected one of 'ab '"),
-        ({"letters": [("a", 0.02, 0.02)]}, "'a' lies at"),
+        ({"logits": LOGITS[None]}, r"logits must be \[T, 4\]"),
+        ({"characters": "ab"}, r"logits must be \[T, 3\]"),
+        ({"letters": [("c", 0, 0.01)]}, "'c' is at 0 to 0.01 s: give one of 'ab '"),
+        ({"letters": [("a", 0.02, 0.02)]}, "'a' is at"),
         ({"letters": [("a", 0.09, 0.12)]}, "within 10 frames of 0.01 s"),
-        ({"letters": [("a", -0.01, 0.02)]}, "'a' lies at"),
+        ({"letters": [("a", -0.01, 0.02)]}, "'a' is at"),
     ],
 )
-def test_what_can_not_be_drawn(changes, message):
+def test_another_alphabet_and_letters_outside_the_frames_are_refused(changes, message):
     with pytest.raises(ValueError, match=message):
         draw(**changes)

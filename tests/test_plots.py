@@ -9,6 +9,7 @@ matplotlib.use("agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from brute_force import paths_of, states_of
 
 from ctc_tutorial.plots import (
     plot_alignment,
@@ -45,8 +46,8 @@ def test_emissions_of_nothing_and_of_one_frame():
 
 
 @pytest.mark.parametrize("logits", [LOGITS[None], LOGITS[:, :3], LOGITS[0]])
-def test_emissions_of_another_alphabet(logits):
-    with pytest.raises(ValueError, match=r"expected logits \[T, 4\] for 3 characters"):
+def test_emissions_of_another_alphabet_are_refused(logits):
+    with pytest.raises(ValueError, match=r"logits must be \[T, 4\] for 3 characters and the blank"):
         plot_emissions(logits, "ab ")
 
 
@@ -69,21 +70,11 @@ def test_history_draws_what_is_there():
     assert all(tick == int(tick) for tick in ax.get_xticks())  # there is no epoch 1.5
 
 
-def state_paths(text, frames):
-    """Every symbol path that reads the text, as lattice states: a walk, not a recursion."""
-    for path in itertools.product({*text, "-"}, repeat=frames):
-        if "".join(c for c, _ in itertools.groupby(path) if c != "-") != text:
-            continue
-        states = [0 if path[0] == "-" else 1]
-        for before, now in itertools.pairwise(path):
-            steps = 0 if now == before else 1 if "-" in (before, now) else 2
-            states.append(states[-1] + steps)
-        yield states
-
-
 @pytest.mark.parametrize(("text", "frames"), [("abb", 5), ("aba", 6), ("a", 1), ("", 3)])
 def test_lattice_draws_the_nodes_and_moves_of_all_paths(text, frames):
-    paths = [list(enumerate(states)) for states in state_paths(text, frames)]
+    letters = sorted(set(text))
+    every = paths_of([letters.index(c) for c in text], frames, len(letters) + 1)
+    paths = [list(enumerate(states_of(path, blank=len(letters)))) for path in every]
     moves = {move for path in paths for move in itertools.pairwise(path)}
     nodes = {node for path in paths for node in path}
     values = np.random.default_rng(0).uniform(size=(frames, 2 * len(text) + 1))
@@ -116,23 +107,23 @@ def test_lattice_of_too_few_frames_has_no_moves():
 @pytest.mark.parametrize(
     ("values", "match"),
     [
-        (np.zeros((4, 4)), r"expected values \[T, 5\] for 'ab'; got \(4, 4\)"),
-        (np.zeros(5), "expected values"),
+        (np.zeros((4, 4)), r"values must be \[T, 5\] for 'ab', not of shape \(4, 4\)"),
+        (np.zeros(5), "values must be"),
         (np.full((4, 5), -0.1), "not logarithms"),
         (np.full((4, 5), 1.1), "between 0 and 1"),
         (np.full((4, 5), np.nan), "between 0 and 1"),
     ],
 )
-def test_lattice_of_other_values(values, match):
+def test_a_lattice_of_another_shape_or_of_no_probabilities_is_refused(values, match):
     with pytest.raises(ValueError, match=match):
         plot_lattice(values, "ab")
 
 
-def test_alignment_draws_every_stretch_with_its_name():
-    samples = np.random.default_rng(0).normal(size=8000)
+def test_alignment_draws_every_span_with_its_name():
+    waveform = np.random.default_rng(0).normal(size=8000)
     letters = [("a", 0.1, 0.2), (" ", 0.2, 0.25), ("b", 0.6, 0.61)]
     words = [("a", 0.1, 0.2), ("b", 0.6, 0.61)]
-    ax = plot_alignment(samples, 8000, letters, words)
+    ax = plot_alignment(waveform, 8000, letters, words)
     drawn = [[(bar.get_x(), bar.get_x() + bar.get_width()) for bar in c] for c in ax.containers]
     for bars, spans in zip(drawn, (words, letters), strict=True):
         np.testing.assert_allclose(bars, [span[1:] for span in spans])
@@ -144,7 +135,7 @@ def test_alignment_draws_every_stretch_with_its_name():
     assert min(heights[:2]) > 1 > -1 > max(heights[2:])  # words above the wave, letters below
     assert len(set(heights[2:])) == 3  # on different lines, so that they can be read
     (wave,) = ax.lines
-    np.testing.assert_allclose(wave.get_ydata(), samples / np.abs(samples).max())
+    np.testing.assert_allclose(wave.get_ydata(), waveform / np.abs(waveform).max())
     np.testing.assert_allclose(wave.get_xdata(), np.arange(8000) / 8000)
     assert ax.get_xlim() == (0, 1)
 
@@ -155,9 +146,9 @@ def test_alignment_of_nothing_and_of_silence():
 
 
 @pytest.mark.parametrize("span", [("x", 0.2, 0.1), ("x", 0.5, 1.1), ("x", -0.1, 0.1)])
-def test_alignment_outside_the_recording(span):
+def test_a_span_that_ends_before_it_starts_or_outside_the_waveform_is_refused(span):
     for letters, words in (([span], []), ([], [span])):
-        with pytest.raises(ValueError, match=r"'x' lies at .* of a recording of 1\.0 s"):
+        with pytest.raises(ValueError, match=r"'x' is at .* of a waveform of 1\.0 s: give seconds"):
             plot_alignment(np.ones(8000), 8000, letters, words)
 
 
