@@ -26,7 +26,7 @@ import tensorflow as tf
 import ctc_tutorial as ctc
 
 NOISE = 1e-6
-RECORDINGS = {"bundled": ctc.bundled_utterance, "ldc93s1": ctc.ldc93s1_utterance}
+RECORDINGS = {"bundled": ctc.load_sentence, "ldc93s1": ctc.fetch_ldc93s1}
 SETTINGS = {
     "as `make run`": {},
     "oneDNN": {"TF_ENABLE_ONEDNN_OPTS": "1"},
@@ -52,28 +52,34 @@ def disturbed_loss(rng: np.random.Generator, noise: float, steps: list):
     return loss_fn
 
 
+def lesson_batch(whole: ctc.Utterance) -> tuple[dict, list[np.ndarray], int]:
+    """The lesson's two utterances as a padded batch; their ids; the number of classes."""
+    utterances, alphabet = ctc.make_lesson_pair(whole), ctc.Alphabet()
+    labels = [alphabet.encode(u.text) for u in utterances]
+    features = [ctc.mfcc_features(u.waveform, u.sample_rate) for u in utterances]
+    return ctc.pad_batch(features, labels), labels, alphabet.num_classes
+
+
 def run(recording: str, number: int) -> dict:
     """One training: the loss at its end, that of the last mistake, and where the letters are."""
     whole = RECORDINGS[recording]()
-    utterances = [whole, whole.cut(0.8, 2.0, whole.text[13:32])]
-    alphabet = ctc.Alphabet()
-    labels = [alphabet.encode(u.text) for u in utterances]
-    features, lengths = ctc.pad_features(
-        [ctc.mfcc_features(u.samples, u.sample_rate) for u in utterances]
-    )
+    batch, labels, num_classes = lesson_batch(whole)
+    lengths = batch["feature_length"]
     rng, noise, steps = np.random.default_rng(number), NOISE * (number > 0), []
-    features = features * (1 + noise * rng.standard_normal(features.shape))
-    target = ctc.sparse_labels(labels), lengths, alphabet.num_classes
-    logits = ctc.train_aligner(features, *target, disturbed_loss(rng, noise, steps))
+    disturbance = 1 + noise * rng.standard_normal(batch["features"].shape)
+    batch["features"] = batch["features"] * disturbance
+    logits = ctc.train_aligner(
+        **batch, num_classes=num_classes, loss_fn=disturbed_loss(rng, noise, steps)
+    )
 
     def exact(logits) -> bool:
         found = ctc.greedy_decode(logits, lengths)
         return all(map(np.array_equal, found, labels))
 
-    spans = ctc.align(logits[0, : lengths[0]], labels[0]).spans
+    spans = ctc.forced_align(logits[0, : lengths[0]], labels[0]).spans
     seconds = ctc.middle_frames(logits[0], spans) * 0.01 + 0.0125
     shares = [
-        ctc.share_in_words(whole.text, seconds, ctc.bundled_word_times(), tolerance)
+        ctc.share_in_words(whole.text, seconds, ctc.load_word_times(), tolerance)
         for tolerance in (0.05, 0)
         if recording == "bundled"
     ]
@@ -87,14 +93,11 @@ def run(recording: str, number: int) -> dict:
 
 def seconds_of_training() -> list[float]:
     """CPU time of three calls in a row, undisturbed: the first also compiles the loss."""
-    whole, alphabet = ctc.bundled_utterance(), ctc.Alphabet()
-    utterances = [whole, whole.cut(0.8, 2.0, whole.text[13:32])]
-    x, lengths = ctc.pad_features([ctc.mfcc_features(u[0], u[1]) for u in utterances])
-    labels = ctc.sparse_labels([alphabet.encode(u.text) for u in utterances])
+    batch, _, num_classes = lesson_batch(ctc.load_sentence())
     taken = []
     for _ in range(3):
         start = time.process_time()
-        ctc.train_aligner(x, labels, lengths, alphabet.num_classes, ctc.ctc_loss)
+        ctc.train_aligner(**batch, num_classes=num_classes, loss_fn=ctc.ctc_loss)
         taken.append(time.process_time() - start)
     return taken
 

@@ -29,7 +29,8 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from ctc_tutorial.decoding import beam_search_decode, decode_in_processes, greedy_decode
+from ctc_tutorial.beam_search import beam_search_decode
+from ctc_tutorial.decoding import decode_in_processes, greedy_decode
 
 BATCH, FRAMES, CLASSES, BEAM = 64, 291, 28, 25
 LENGTHS = np.full(BATCH, FRAMES, np.int32)

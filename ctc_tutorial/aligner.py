@@ -1,25 +1,24 @@
-"""A network without a memory that says when each letter is spoken. Taught in notebook 06.
+# CTC in Keras 0.2.0, https://github.com/owner/name, MIT licence, (c) 2026 the authors of CTC in Keras. Keep this line.
+"""A network without a memory that says when each letter is spoken.
 
-CTC rewards the right order and no position, and a network with a memory may write its letters
-anywhere. Here the logits of a frame depend on a short window of frames around it, linearly. First
-the window is one frame long, and what the network calls `a` has to sound like an `a` each time;
-then those weights are trained on in the middle of a longer window, until it reads, too.
+Taught in notebook 06_decoding_and_alignment. This file stands alone: it needs NumPy and TensorFlow.
+
+CTC rewards the right order of the labels, wherever they are, and a network with a memory may write
+them anywhere. Here the logits of a frame are a linear function of the few frames
+around it. Training has two rounds. In the first one each frame is seen alone, so that the same
+sound gets the same logits wherever it is heard: the network can't tell places, only sounds. In
+the second one its weights become the middle of a longer window, with zeros at both sides, and are
+trained on until every label is read.
 """
 
 from collections.abc import Callable, Sequence
 
-import numpy as np
-
-try:
-    import tensorflow as tf
-except ModuleNotFoundError as error:
-    raise ModuleNotFoundError(
-        "this module needs TensorFlow: pip install tensorflow-cpu (or tensorflow)"
-    ) from error
 import keras
+import numpy as np
+import tensorflow as tf
 
-STEPS, RATE = 200, 0.02  # updates for each window; Adam's first learning rate
-BLANK_BIAS = 4.0  # the first logit of the blank, so that letters start short
+STEPS, RATE = 200, 0.02  # updates in each round; Adam's learning rate at the start of each
+BLANK_BIAS = 4.0  # the blank's bias before training: most frames start as blank, labels are short
 
 
 def train_aligner(
@@ -33,23 +32,32 @@ def train_aligner(
     """Train one linear layer on windows of frames, from zero weights (so there is no seed).
 
     Args:
-        features: `[B, T, F]`, padded at the end; standardised here, coefficient by coefficient.
-        labels: sparse `[B, L]` class ids.
-        feature_length: `[B]` frames of each utterance.
+        features: float32 [B, T, F], padded at the end; standardised here, number by number.
+        labels: sparse int32 [B, L].
+        feature_length: int32 [B].
         num_classes: C, the blank (last class) included.
-        loss_fn: called as loss_fn(logits, labels, logit_length, label_length) with dense labels,
-            returns the CTC loss of each utterance; `ctc_loss` of losses.py does.
-        windows: the odd lengths of the window, in frames, in the order they are trained.
+        loss_fn: loss_fn(logits, labels, logit_length, label_length) with dense labels returns the
+            CTC loss of each utterance; `ctc_loss` of losses.py does.
+        windows: frames that the layer sees at once, odd, one number for each round of training.
 
     Returns:
-        The trained layer's logits `[B, T, C]` for the features. `align` of lattice.py finds the
-        letters in them.
+        The trained layer's logits, float32 [B, T, C]. `forced_align` of lattice.py finds the
+        labels in them.
 
     Raises:
-        ValueError: a window that has no middle, or is shorter than the one before.
+        ValueError: a window that is even, or shorter than the one before.
+
+    >>> def loss_fn(logits, labels, logit_length, label_length):
+    ...     lengths = label_length, logit_length
+    ...     return tf.nn.ctc_loss(labels, logits, *lengths, logits_time_major=False, blank_index=-1)
+    >>> sounds = np.eye(3)[[[0, 1, 0, 0, 2, 0]]]  # silence, one sound, silence, another, silence
+    >>> labels = tf.sparse.from_dense([[1, 2]])
+    >>> logits = train_aligner(sounds, labels, [6], 4, loss_fn, windows=(1, 3))
+    >>> logits.argmax(axis=-1)  # 3 is the blank
+    array([[3, 1, 3, 3, 2, 3]])
     """
     if any(w % 2 == 0 for w in windows) or list(windows) != sorted(windows):
-        raise ValueError(f"windows must be odd and must not shrink, not {windows}")
+        raise ValueError(f"windows are {tuple(windows)}: give odd ones, none shorter than the last")
     features = tf.constant(_standardised(features, feature_length))
     target = (
         tf.sparse.to_dense(labels),
@@ -59,8 +67,8 @@ def train_aligner(
     kernel, bias = np.zeros((1, features.shape[-1], num_classes)), np.zeros(num_classes)
     bias[-1] = BLANK_BIAS
     for window in windows:
-        around = (window - len(kernel)) // 2
-        kernel = np.pad(kernel, ((around, around), (0, 0), (0, 0)))
+        more = (window - len(kernel)) // 2  # frames at each side that the last round did not see
+        kernel = np.pad(kernel, ((more, more), (0, 0), (0, 0)))
         layer = keras.layers.Conv1D(num_classes, window, padding="same")
         layer.build(features.shape)
         layer.set_weights([kernel, bias])
@@ -69,8 +77,60 @@ def train_aligner(
     return np.array(layer(features))
 
 
+def middle_frames(
+    logits: np.ndarray, spans: Sequence[tuple[int, float, float, float]]
+) -> np.ndarray:
+    """The mean frame of each span, weighted with the probability of its label.
+
+    Args:
+        logits: float [T, C] of one utterance.
+        spans: (id, start, end, score) of each label in frames, from `forced_align` of lattice.py.
+
+    Returns:
+        float64 [L].
+
+    >>> logits = np.log([[0.1, 0.9], [0.2, 0.8], [0.6, 0.4], [0.1, 0.9]])
+    >>> middle_frames(logits, [(0, 1, 3, -1.0)])  # frames 1 and 2, weighted 0.2 and 0.6
+    array([1.75])
+    """
+    p = np.exp(logits - np.logaddexp.reduce(logits, axis=1, keepdims=True))  # [T, C]
+    return np.array(
+        [np.average(range(a, b), weights=p[a:b, label] + 1e-30) for label, a, b, _ in spans]
+    )
+
+
+def share_in_words(
+    text: str,
+    seconds: np.ndarray,
+    words: Sequence[tuple[str, float, float]],
+    tolerance: float = 0.05,
+) -> float:
+    """Share of the text's letters (spaces do not count) that are inside the word they belong to.
+
+    Args:
+        text: words with one space between them.
+        seconds: float [L], when each character of the text is said to be spoken.
+        words: (word, start, end) of each word in seconds, as it is known to be spoken.
+        tolerance: seconds that a letter may be before or after its word.
+
+    Raises:
+        ValueError: words that do not make the text, or another number of times than characters.
+
+    >>> words = [("she", 0.1, 0.3), ("had", 0.3, 0.6)]
+    >>> seconds = np.array([0.1, 0.2, 0.3, 0.3, 0.4, 0.5, 0.9])  # the last letter is too late
+    >>> round(share_in_words("she had", seconds, words), 3)
+    0.833
+    """
+    if " ".join(word for word, _, _ in words) != text or len(text) != len(seconds):
+        raise ValueError(f"give a time for each character of {text!r}, and just its words")
+    number = np.cumsum([c == " " for c in text])  # [L], the word each letter belongs to
+    start, end = np.array([span[1:] for span in words])[number].T  # [L] each
+    inside = (start - tolerance <= seconds) & (seconds <= end + tolerance)
+    return float(inside[[c != " " for c in text]].mean())
+
+
 def _standardised(features: np.ndarray, feature_length: np.ndarray) -> np.ndarray:
-    """Each coefficient with mean 0 and standard deviation 1 over all frames; padding is 0."""
+    """Each of the F numbers with mean 0 and standard deviation 1 over all frames; padding is 0."""
     real = np.arange(features.shape[1]) < np.asarray(feature_length)[:, None]  # [B, T]
     mean, deviation = features[real].mean(axis=0), features[real].std(axis=0)  # [F]
     return np.where(real[:, :, None], (features - mean) / np.maximum(deviation, 1e-6), 0)
@@ -87,49 +147,6 @@ def _train(layer: keras.layers.Layer, features, target, loss_fn) -> None:
                 loss = tf.reduce_mean(loss_fn(layer(features), *target))
             optimizer.apply(tape.gradient(loss, variables), variables)
 
-    # The whole training is one call of one graph. (Calling a new tf.function each time would make
-    # TensorFlow warn of retracing.)
+    # All updates are one call of one graph: compiled once, and no time is lost between them. Called
+    # as tf.function(train)(), new in each round, it would make TensorFlow warn of retracing.
     tf.function(train).get_concrete_function()()
-
-
-def middle_frames(
-    logits: np.ndarray, spans: Sequence[tuple[int, float, float, float]]
-) -> np.ndarray:
-    """The mean frame of each span, weighted with the probability of its label.
-
-    Args:
-        logits: `[T, C]` of one utterance.
-        spans: (id, start, end, score) of each label in frames; `align` of lattice.py returns them.
-
-    Returns:
-        float `[L]`.
-    """
-    p = np.exp(logits - np.logaddexp.reduce(logits, axis=1, keepdims=True))  # [T, C]
-    return np.array(
-        [np.average(range(a, b), weights=p[a:b, label] + 1e-30) for label, a, b, _ in spans]
-    )
-
-
-def share_in_words(
-    text: str,
-    seconds: np.ndarray,
-    words: Sequence[tuple[str, float, float]],
-    tolerance: float = 0.05,
-) -> float:
-    """Share of the text's letters (spaces do not count) that lie inside the word they belong to.
-
-    Args:
-        text: words with one space between them.
-        seconds: `[L]`, when each character of the text is said to be spoken.
-        words: (word, start, end) of each word, in seconds: the truth.
-        tolerance: seconds that a letter may lie before its word or behind it.
-
-    Raises:
-        ValueError: words that do not make the text.
-    """
-    if " ".join(word for word, _, _ in words) != text or len(text) != len(seconds):
-        raise ValueError(f"expected a time for each character of {text!r}, and its words")
-    number = np.cumsum([c == " " for c in text])  # [L], the word each letter belongs to
-    start, end = np.array([span[1:] for span in words])[number].T  # [L] each
-    inside = (start - tolerance <= seconds) & (seconds <= end + tolerance)
-    return float(inside[[c != " " for c in text]].mean())

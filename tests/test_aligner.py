@@ -8,24 +8,19 @@ import ctc_tutorial as ctc
 from ctc_tutorial.aligner import middle_frames, share_in_words, train_aligner
 
 
-def batch_of(pair):
-    features, labels = zip(*pair, strict=True)
-    padded, lengths = ctc.pad_features(features)
-    return {"features": padded, "labels": ctc.sparse_labels(labels), "feature_length": lengths}
-
-
 def test_both_utterances_exact_and_letters_inside_their_words(pair, request):
-    batch = batch_of(pair)
+    features, labels = zip(*pair, strict=True)
+    batch = ctc.pad_batch(features, labels)
     logits = train_aligner(**batch, num_classes=28, loss_fn=ctc.ctc_loss)
     lengths = batch["feature_length"]
-    for ids, (_, expected) in zip(ctc.greedy_decode(logits, lengths), pair, strict=True):
+    for ids, expected in zip(ctc.greedy_decode(logits, lengths), labels, strict=True):
         np.testing.assert_array_equal(ids, expected)
     if "bundled" in request.node.name:  # the other recording has no word times
-        spans = ctc.align(logits[0, : lengths[0]], pair[0][1]).spans
+        spans = ctc.forced_align(logits[0, : lengths[0]], labels[0]).spans
         seconds = middle_frames(logits[0], spans) * 0.01 + 0.0125
-        words = ctc.bundled_word_times()
-        assert share_in_words(ctc.bundled_utterance().text, seconds, words) >= 0.9
-        assert share_in_words(ctc.bundled_utterance().text, seconds - 0.3, words) < 0.5
+        text, words = ctc.load_sentence().text, ctc.load_word_times()
+        assert share_in_words(text, seconds, words) >= 0.9
+        assert share_in_words(text, seconds - 0.3, words) < 0.5
 
 
 def toy_batch():
@@ -45,8 +40,14 @@ def toy_batch():
 def test_sounds_are_found(windows):
     logits = train_aligner(**toy_batch(), num_classes=4, loss_fn=ctc.ctc_loss, windows=windows)
     assert logits.shape == (2, 12, 4)
-    assert [tuple(s[:3]) for s in ctc.align(logits[0], [1, 2]).spans] == [(1, 2, 3), (2, 7, 8)]
-    assert [tuple(s[:3]) for s in ctc.align(logits[1, :6], [2, 1]).spans] == [(2, 1, 2), (1, 4, 5)]
+    assert [tuple(s[:3]) for s in ctc.forced_align(logits[0], [1, 2]).spans] == [
+        (1, 2, 3),
+        (2, 7, 8),
+    ]
+    assert [tuple(s[:3]) for s in ctc.forced_align(logits[1, :6], [2, 1]).spans] == [
+        (2, 1, 2),
+        (1, 4, 5),
+    ]
 
 
 def test_a_window_of_one_frame_says_the_same_of_equal_frames():
@@ -70,8 +71,8 @@ def test_padding_and_the_scale_of_the_features_change_nothing():
 
 
 @pytest.mark.parametrize("windows", [(2,), (3, 1), (1, 20)])
-def test_windows_that_have_no_middle_or_shrink(windows):
-    with pytest.raises(ValueError, match="windows must be odd and must not shrink"):
+def test_windows_that_are_even_or_shrink_are_refused(windows):
+    with pytest.raises(ValueError, match=r"windows are \(.*\): give odd ones, none shorter than"):
         train_aligner(**toy_batch(), num_classes=4, loss_fn=ctc.ctc_loss, windows=windows)
 
 
@@ -83,9 +84,16 @@ def test_middle_frames_are_weighted_with_the_probability():
 
 def test_share_in_words():
     words = [("ab", 1.0, 2.0), ("c", 2.0, 2.5)]
-    assert share_in_words("ab c", [1.0, 2.04, 9.9, 1.96], words) == 1  # the space does not count
-    assert share_in_words("ab c", [1.0, 2.06, 2.0, 2.2], words) == pytest.approx(2 / 3)
-    assert share_in_words("ab c", [1.0, 2.04, 2.0, 1.96], words, 0) == pytest.approx(1 / 3)
-    for text, seconds in (("ab d", [0] * 4), ("ab c", [0] * 3)):
-        with pytest.raises(ValueError, match="a time for each character"):
-            share_in_words(text, seconds, words)
+
+    def share(*seconds, **options):
+        return share_in_words("ab c", np.array(seconds), words, **options)
+
+    assert share(1.0, 2.04, 9.9, 1.96) == 1  # the space does not count
+    assert share(1.0, 2.06, 2.0, 2.2) == pytest.approx(2 / 3)
+    assert share(1.0, 2.04, 2.0, 1.96, tolerance=0) == pytest.approx(1 / 3)
+
+
+@pytest.mark.parametrize(("text", "count"), [("ab d", 4), ("ab c", 3)])
+def test_words_and_times_of_another_text_are_refused(text, count):
+    with pytest.raises(ValueError, match=f"give a time for each character of {text!r}"):
+        share_in_words(text, np.zeros(count), [("ab", 1.0, 2.0), ("c", 2.0, 2.5)])
