@@ -41,11 +41,6 @@ def path_probability(logits, path):
     return softmax(logits)[np.arange(len(path)), list(path)].prod()
 
 
-def probability(logits, ids, blank_index=-1):
-    """p(ids | logits) for logits [T, C]."""
-    return sum(path_probability(logits, path) for path in paths_of(ids, *logits.shape, blank_index))
-
-
 def all_texts(logits, blank_index=-1):
     """{ids: probability} of every text that logits [T, C] can read; they add up to 1."""
     texts, blank = {}, blank_index % logits.shape[1]
