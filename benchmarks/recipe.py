@@ -19,28 +19,27 @@ import tensorflow as tf
 import ctc_tutorial as ctc
 
 RECIPES = ("tutorial", "2020")
-RECORDINGS = {"bundled": ctc.bundled_utterance, "ldc93s1": ctc.ldc93s1_utterance}
+RECORDINGS = {"bundled": ctc.load_sentence, "ldc93s1": ctc.fetch_ldc93s1}
 RESULTS = Path(__file__).with_name("recipe.md")
 
 
 def learn(utterances: list[ctc.Utterance], recipe: str, seed: int) -> float:
     """Label error rate after 400 steps."""
     alphabet = ctc.Alphabet()
-    features, lengths = ctc.pad_features(
-        [ctc.mfcc_features(u.samples, u.sample_rate) for u in utterances]
+    features = [ctc.mfcc_features(u.waveform, u.sample_rate) for u in utterances]
+    batch = ctc.pad_batch(features, [alphabet.encode(u.text) for u in utterances])
+    train_model, predict_model = ctc.build_models(
+        ctc.lstm_encoder, num_features=13, num_classes=alphabet.num_classes, seed=seed
     )
-    labels = ctc.sparse_labels([alphabet.encode(u.text) for u in utterances])
-    train_model, predict_model = ctc.build_models(13, alphabet.num_classes, seed=seed)
-    batch = {"features": features, "labels": labels, "feature_length": lengths}
     if recipe == "2020":
         train_model.compile(keras.optimizers.SGD(0.005, momentum=0.9))
         data = {"x": batch, "epochs": 400}
     else:
         train_model.compile(ctc.lesson_optimizer(400))
         data = {"x": ctc.repeat_batch(batch), "steps_per_epoch": 40, "epochs": 10}
-    train_model.fit(**data, shuffle=False, verbose=0)
-    decoded = ctc.greedy_decode(predict_model(features), lengths)
-    texts = [alphabet.decode(ids) for ids in decoded]
+    train_model.fit(**data, verbose=0)
+    outputs = predict_model.predict_on_batch(ctc.pad_batch(features))
+    texts = [alphabet.decode(ids) for ids in ctc.greedy_decode(**outputs)]
     return ctc.label_error_rate([u.text for u in utterances], texts)
 
 
@@ -52,8 +51,7 @@ def main() -> None:
     options = parser.parse_args()
     rows = []
     for recording in options.recordings:
-        whole = RECORDINGS[recording]()
-        utterances = [whole, whole.cut(0.8, 2.0, whole.text[13:32])]
+        utterances = ctc.make_lesson_pair(RECORDINGS[recording]())
         for recipe in options.recipes:
             rates = [learn(utterances, recipe, seed) for seed in range(options.seeds)]
             rows.append(

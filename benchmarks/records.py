@@ -48,18 +48,18 @@ def memory():
 
 def measure(way, folder, count):
     """Prints seconds, seconds of CPU, MB of memory, frames, and frames with padding of one pass."""
-    from ctc_tutorial.batches import bucketed_dataset
+    from ctc_tutorial.bucketing import bucketed_stream
     from ctc_tutorial.records import read_records
 
     paths = sorted(Path(folder).iterdir()) * -(-count // WRITTEN)
     paths = paths[: count // PER_SHARD]
     list(itertools.islice(read_records(paths)(), 10))  # starts TensorFlow
-    stream, frames, padded = read_records(paths), 0, 0
+    stream_fn, frames, padded = read_records(paths), 0, 0
     start, cpu = time.perf_counter(), time.process_time()
     if way == "read":
-        frames = padded = sum(len(features) for features, _ in stream())
+        frames = padded = sum(len(features) for features, _ in stream_fn())
     else:
-        for (batch,) in bucketed_dataset(stream, None, BATCH_SIZE, NUM_CLASSES):
+        for batch in bucketed_stream(stream_fn, BATCH_SIZE):
             lengths = batch["feature_length"].numpy()
             frames, padded = frames + lengths.sum(), padded + lengths.max() * len(lengths)
     seconds, cpu = time.perf_counter() - start, time.process_time() - cpu

@@ -1,18 +1,19 @@
-"""Training on many devices and machines with tf.distribute. Stands alone."""
+# CTC in Keras 0.2.0, https://github.com/owner/name, MIT licence, (c) 2026 the authors of CTC in Keras. Keep this line.
+(
+    """Training on many devices and machines with tf.distribute. Stands alone.
+
+Taught in notebook 11_faster_and_many_devices.
+"""
+    ""
+)
 
 import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-import numpy as np
-
-try:
-    import tensorflow as tf
-except ModuleNotFoundError as error:
-    raise ModuleNotFoundError(
-        "this module needs TensorFlow: pip install tensorflow-cpu (or tensorflow)"
-    ) from error
 import keras
+import numpy as np
+import tensorflow as tf
 
 _LOST = (
     tf.errors.UnavailableError,
@@ -27,12 +28,15 @@ class SumThenClip:
     """Makes a Keras optimizer clip the gradient of the whole batch, as it does on one device.
 
     By itself a Keras optimizer clips the gradient of each replica's share of the batch and then
-    adds them up: another update than one device makes. Name this class before the optimizer's:
-
-        class SGD(SumThenClip, keras.optimizers.SGD):
-            pass
-
+    adds them up: another update than one device makes. Name this class before the optimizer's.
     Without a `tf.distribute` strategy of several replicas nothing changes.
+
+    >>> class SGD(SumThenClip, keras.optimizers.SGD):
+    ...     pass
+    >>> weights = keras.Variable([0.0, 0.0])
+    >>> SGD(1.0, global_clipnorm=5.0).apply([tf.constant([6.0, 8.0])], [weights])
+    >>> weights.numpy().tolist()  # the gradient has norm 10
+    [-3.0, -4.0]
     """
 
     def apply(self, grads: Iterable, trainable_variables: Iterable | None = None) -> None:
@@ -70,11 +74,12 @@ def train_in_rounds(
 
     Args:
         model: made and compiled within strategy.scope(); the optimizer clips as on one device if
-            its class has `SumThenClip`. It takes what an element of the data holds first.
+            its class has `SumThenClip`.
         strategy: on two machines or more, `tf.distribute.MultiWorkerMirroredStrategy()`.
-        data_fn: the batches of round n as a dataset of tuples, which must depend on n alone. A
-            round can be an epoch or some shards of one. Every worker reads it all and keeps its
-            share of each batch; the shares may be uneven.
+        data_fn: the batches of round n, from 0, as a dataset of the model's inputs, which must
+            depend on n alone; labels are dense (see `dense_labels` of batches.py). A round can be
+            an epoch or some shards of one. Every worker reads it all and keeps its share of each
+            batch; the shares may be uneven.
         rounds: to train in all, those before a restart included.
         folder: of `checkpoint.npz`; all workers must see the same one. Worker 0 writes it.
 
@@ -83,6 +88,15 @@ def train_in_rounds(
 
     Raises:
         RuntimeError: another worker is lost, or sees another checkpoint.
+
+    >>> import tempfile
+    >>> layers = [keras.layers.Dense(1, kernel_initializer="ones")]
+    >>> layers += [keras.layers.ActivityRegularization(l2=1.0)]  # adds the loss sum(outputs ** 2)
+    >>> model = keras.Sequential([keras.Input((1,)), *layers])
+    >>> model.compile(keras.optimizers.SGD(0.125))
+    >>> data, strategy = tf.data.Dataset.from_tensors([[1.0]]), tf.distribute.get_strategy()
+    >>> list(train_in_rounds(model, strategy, lambda number: data, 3, tempfile.mkdtemp()))
+    [(1, 1.0), (2, 0.25), (3, 0.0625)]
     """
     checkpoint = Path(folder) / "checkpoint.npz"
     with strategy.scope():
@@ -103,7 +117,7 @@ def train_in_rounds(
     except _LOST as error:
         raise RuntimeError(
             f"stopped after round {completed}: another worker is lost, see its log. Start all "
-            "workers again: they go on from the last checkpoint."
+            "workers again: they go on from the last checkpoint"
         ) from error
 
 
@@ -112,7 +126,7 @@ def _compiled_step(model, strategy, element_spec):
 
     def one_replica(batch):
         with tf.GradientTape() as tape:
-            model(batch[0], training=True)
+            model(batch, training=True)
             # The optimizer adds up the replicas' gradients; wanted is their mean.
             loss = tf.add_n(model.losses) / strategy.num_replicas_in_sync
         gradients = tape.gradient(loss, model.trainable_variables)

@@ -1,4 +1,11 @@
-"""Features in sharded TFRecord files, for data that memory does not hold. Stands alone."""
+# CTC in Keras 0.2.0, https://github.com/owner/name, MIT licence, (c) 2026 the authors of CTC in Keras. Keep this line.
+(
+    """Features in sharded TFRecord files, for data that memory does not hold. Stands alone.
+
+Taught in notebook 11_faster_and_many_devices.
+"""
+    ""
+)
 
 import itertools
 import os
@@ -6,13 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-
-try:
-    import tensorflow as tf
-except ModuleNotFoundError as error:
-    raise ModuleNotFoundError(
-        "this module needs TensorFlow: pip install tensorflow-cpu (or tensorflow)"
-    ) from error
+import tensorflow as tf
 
 _FIELDS = {
     "features": tf.io.FixedLenFeature((), tf.string),  # the array's bytes, in C order
@@ -31,7 +32,7 @@ def write_records(
     float32), their dtype and shape, and its ids.
 
     Args:
-        pairs: features [T_i, ...] and label ids [L_i]; can be a stream, which is read once.
+        pairs: features [T_i, ...] and class ids [L_i]; can be a stream, which is read once.
         folder: made if it does not exist.
         per_shard: utterances in a file; the last one can have fewer. `read_records` mixes 16 files
             at a time, so there should be more of them, and files of 100 MB and more are read fast.
@@ -42,6 +43,11 @@ def write_records(
 
     Raises:
         ValueError: no utterances, or a `per_shard` below 1.
+
+    >>> import tempfile
+    >>> pairs = [(np.ones((9, 13), np.float16), [3, 5]) for _ in range(5)]
+    >>> [path.name for path in write_records(pairs, tempfile.mkdtemp(), per_shard=3)]
+    ['records-00000-of-00002.tfrecord', 'records-00001-of-00002.tfrecord']
     """
     if per_shard < 1:
         raise ValueError(f"per_shard={per_shard}: a file holds at least 1 utterance")
@@ -79,12 +85,18 @@ def read_records(
         buffer: utterances to draw from.
 
     Returns:
-        A function that starts a stream of (features, ids), as `bucketed_dataset` takes it:
+        A function that starts a stream of (features, ids), as `bucketed_stream` takes it:
         features as they were written, ids int32 [L_i].
 
     Raises:
         ValueError: no paths, or one without a file.
         tf.errors.DataLossError: from the stream, a damaged file.
+
+    >>> import tempfile
+    >>> pairs = [(np.ones((9, 13), np.float16), [number]) for number in range(5)]
+    >>> stream_fn = read_records(write_records(pairs, tempfile.mkdtemp(), per_shard=3))
+    >>> sorted(int(ids[0]) for features, ids in stream_fn())
+    [0, 1, 2, 3, 4]
     """
     paths = [os.fspath(path) for path in paths]
     missing = [path for path in paths if not os.path.exists(path)]
@@ -92,13 +104,13 @@ def read_records(
         raise ValueError(f"no such shard: {missing[0]}" if missing else "expected at least 1 shard")
     epochs = itertools.count(first_epoch)
 
-    def stream():
+    def stream_fn() -> Iterator[tuple[np.ndarray, np.ndarray]]:
         rng = np.random.default_rng((seed, next(epochs)))
         if not shuffle:
             return _utterances(paths, 1)
         return _drawn(_utterances(rng.permutation(paths).tolist(), 16), buffer, rng)
 
-    return stream
+    return stream_fn
 
 
 def _example(features, ids):

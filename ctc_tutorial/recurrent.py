@@ -1,10 +1,11 @@
+# CTC in Keras 0.2.0, https://github.com/owner/name, MIT licence, (c) 2026 the authors of CTC in Keras. Keep this line.
 """Keras's LSTM, several times faster on a CPU. Taught in notebook 11_faster_and_many_devices.
 
-The same layer with the same weights; its two passes over the frames are compiled by XLA, and the
-backward pass is derived by hand. What does not need the frame before, such as the product of inputs
-and kernel or the gradients of the weights, is one product of large matrices outside of the loop
-over the frames. sigmoid(x) is computed as (1 + tanh(x / 2)) / 2, so that one tanh over one array
-serves all four gates: XLA turns that into vector instructions, and tanh of slices it does not.
+Stands alone. The same layer with the same weights; its two passes over the frames are compiled by
+XLA, and the backward pass is derived by hand. What does not need the frame before, such as the
+product of inputs and kernel or the gradients of the weights, is one product of large matrices
+outside of the loop. sigmoid(x) is computed as (1 + tanh(x / 2)) / 2, so that one tanh over one
+array serves all four gates: XLA makes vector instructions of that, but not of tanh of slices.
 
 Source of the equations: Hochreiter and Schmidhuber, "Long Short-Term Memory", Neural Computation
 9(8), 1997, with the forget gate of Gers, Schmidhuber and Cummins, 2000; in the order of
@@ -13,13 +14,8 @@ keras.layers.LSTM: input gate, forget gate, cell candidate, output gate.
 
 import math
 
-try:
-    import tensorflow as tf
-except ModuleNotFoundError as error:
-    raise ModuleNotFoundError(
-        "this module needs TensorFlow: pip install tensorflow-cpu (or tensorflow)"
-    ) from error
 import keras
+import tensorflow as tf
 
 _FRAMES, _BATCH = 64, 8  # shapes are padded up to multiples of these, see LSTM
 
@@ -28,7 +24,7 @@ class LSTM(keras.layers.LSTM):
     """keras.layers.LSTM with the same arguments, weights and results (to float32 rounding).
 
     It runs eagerly, in a `tf.function`, inside code that XLA compiles, and inside `Bidirectional`,
-    with any mask (batch, time). Under mixed precision it computes in float32 and returns what the
+    with any mask, bool [B, T]. Under mixed precision it computes in float32 and returns what the
     policy asks for. XLA compiles for each new shape, about half a second. So that there are few,
     frames are padded up to a multiple of 64, and a batch of more than 8 up to a multiple of 8
     (but for shapes that a graph knows beforehand).
@@ -40,6 +36,14 @@ class LSTM(keras.layers.LSTM):
     Keras's code, and where this file is imported, with this one.
 
     Its second derivative is NaN: it is not implemented.
+
+    >>> ours, theirs = LSTM(5, return_sequences=True), keras.layers.LSTM(5, return_sequences=True)
+    >>> x = tf.random.stateless_normal((2, 7, 13), seed=(0, 0))
+    >>> for layer in (ours, theirs):
+    ...     layer.build(x.shape)
+    >>> ours.set_weights(theirs.get_weights())
+    >>> bool(tf.reduce_max(tf.abs(ours(x) - theirs(x))) < 1e-6)
+    True
     """
 
     __module__ = "keras.layers"  # as it is in a saved model
@@ -60,7 +64,8 @@ class LSTM(keras.layers.LSTM):
         states = [hidden[:, -1], last_cell]
         if mask is not None:  # before the first valid frame Keras gives out 0, not the state
             seen = tf.cumsum(tf.cast(mask, tf.int32), axis=1) > 0
-            hidden = tf.where(seen[:, :, None], hidden, 0.0)
+            shown = mask if self.zero_output_for_mask else seen  # as inside Bidirectional
+            hidden = tf.where(shown[:, :, None], hidden, 0.0)
         last_output = hidden[:, -1]
         return last_output, hidden if self.return_sequences else last_output[:, None], states
 
@@ -81,7 +86,7 @@ keras.saving.get_custom_objects()["LSTM"] = LSTM
 
 
 def _lstm(features, kernel, recurrent_kernel, bias, hidden, cell, mask):
-    """Hidden states (batch, time, units) and the last cell state (batch, units), differentiable."""
+    """Hidden states [B, T, units] and the last cell state [B, units], differentiable."""
     batch, frames = (n or tf.shape(features)[k] for k, n in enumerate(features.shape[:2]))
     fixed = not tf.executing_eagerly() and features.shape[:2].is_fully_defined()
     if not fixed:
@@ -102,13 +107,10 @@ def _compiled(features, kernel, recurrent_kernel, bias, hidden, cell, mask, fram
     @tf.custom_gradient
     def differentiable(*arguments):
         # No gradient may look for a way through the loops: XLA knows none.
-        results = map(tf.stop_gradient, _forward(*arguments, mask, frames))
-        outputs, last_cell, gates, cells = results
+        outputs, last_cell, *kept = map(tf.stop_gradient, _forward(*arguments, mask, frames))
 
         def gradient(*upstream):
-            features, *weights, _, hidden, _ = arguments
-            kept = features, *weights, hidden, outputs, gates, cells, mask, frames
-            derivatives = _backward(*kept, *upstream)
+            derivatives = _backward(arguments, (outputs, *kept), mask, frames, *upstream)
             return _once(derivatives, *arguments, *upstream)
 
         return (outputs, last_cell), gradient
@@ -131,7 +133,7 @@ def _once(derivatives, *causes):
 
 
 def _scale(units):
-    """What a gate's input is multiplied by before its tanh, (4 units,): 1 for the candidate."""
+    """What a gate's input is multiplied by before its tanh, [4 units]: 1 for the candidate."""
     return tf.repeat(tf.constant([0.5, 0.5, 1.0, 0.5]), units)
 
 
@@ -140,8 +142,8 @@ def _array(size, *shape):
 
 
 def _forward(features, kernel, recurrent_kernel, bias, hidden, cell, mask, frames):
-    """outputs (batch, time, units), last cell state; gates (time, batch, 4 units), cells (time + 1,
-    batch, units): the tanh of every gate, and the cell state before every frame."""
+    """outputs [B, T, units], last cell state; gates [T, B, 4 units], cells [T + 1, B, units]: the
+    tanh of every gate, and the cell state before every frame."""
     units, size = recurrent_kernel.shape[0], tf.shape(features)[1]
     scale = _scale(units)
     projected = tf.tensordot(tf.transpose(features, [1, 0, 2]), kernel * scale, 1) + bias * scale
@@ -173,20 +175,10 @@ def _forward(features, kernel, recurrent_kernel, bias, hidden, cell, mask, frame
     return outputs, cells[frames], gates.stack(), cells
 
 
-def _backward(
-    features,
-    kernel,
-    recurrent_kernel,
-    hidden,
-    outputs,
-    gates,
-    cells,
-    mask,
-    frames,
-    d_outputs,
-    d_last,
-):
-    """Derivatives of what `_lstm` takes; d_... are derivatives of the loss by what it gives out."""
+def _backward(arguments, results, mask, frames, d_outputs, d_last):
+    """Derivatives by the arguments; d_... are derivatives of the loss by what `_lstm` gives out."""
+    features, kernel, recurrent_kernel, _, hidden, _ = arguments
+    outputs, gates, cells = results
     units, size = recurrent_kernel.shape[0], tf.shape(features)[1]
     scale = _scale(units)
     d_outputs = tf.transpose(d_outputs, [1, 0, 2])
@@ -221,7 +213,7 @@ def _backward(
     d_inputs = tf.reshape(d_inputs.stack(), [-1, 4 * units])
     before = tf.concat([hidden[:, None], outputs[:, :-1]], 1)
 
-    def weights_gradient(x):  # x (batch, time, anything)
+    def weights_gradient(x):  # x [B, T, anything]
         x = tf.reshape(tf.transpose(x, [1, 0, 2]), [-1, x.shape[2]])
         return tf.matmul(x, d_inputs, transpose_a=True) * scale
 

@@ -21,10 +21,10 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import tensorflow as tf
 
-from ctc_tutorial import CTCLossLayer, SumThenClip, bucketed_dataset, read_records, train_in_rounds
+import ctc_tutorial as ctc
 
 
-class SGD(SumThenClip, keras.optimizers.SGD):
+class SGD(ctc.SumThenClip, keras.optimizers.SGD):
     """Clips as on one device."""
 
 
@@ -36,9 +36,9 @@ def build_model(num_features: int, num_classes: int, units: int) -> keras.Model:
     label_length = keras.Input((), dtype="int32", name="label_length")
     hidden = keras.layers.LSTM(units, return_sequences=True)(features)
     logits = keras.layers.Dense(num_classes)(hidden)
-    scored = CTCLossLayer()(logits, labels, feature_length, label_length)
+    passed_through = ctc.CTCLossLayer()(logits, labels, feature_length, label_length)
     inputs = [features, labels, feature_length, label_length]
-    return keras.Model({i.name: i for i in inputs}, scored)
+    return keras.Model({i.name: i for i in inputs}, passed_through)
 
 
 def main() -> None:
@@ -61,18 +61,18 @@ def main() -> None:
         strategy = tf.distribute.MultiWorkerMirroredStrategy()  # waits for all the others
 
     shards = sorted(arguments.records.glob("*.tfrecord"))
-    first, _ = next(read_records(shards)())
+    first, _ = next(ctc.read_records(shards)())
     keras.utils.set_random_seed(0)
     with strategy.scope():
         model = build_model(first.shape[1], arguments.classes, arguments.units)
         model.compile(SGD(0.05, momentum=0.9, global_clipnorm=5.0))
 
-    def data(number):
-        stream = read_records(shards, first_epoch=number)
-        size, classes = arguments.batch_size, arguments.classes
-        return bucketed_dataset(stream, None, size, classes, first_epoch=number, dense_labels=True)
+    def data_fn(number: int) -> tf.data.Dataset:
+        stream_fn = ctc.read_records(shards, first_epoch=number)
+        dataset = ctc.bucketed_stream(stream_fn, arguments.batch_size, first_epoch=number)
+        return dataset.map(ctc.dense_labels)
 
-    rounds = train_in_rounds(model, strategy, data, arguments.rounds, arguments.checkpoints)
+    rounds = ctc.train_in_rounds(model, strategy, data_fn, arguments.rounds, arguments.checkpoints)
     for number, loss in rounds:
         print(f"round {number} of {arguments.rounds}: loss {loss:.4f}", flush=True)
 

@@ -11,8 +11,7 @@ import sys
 import keras, numpy as np, tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-from ctc_tutorial.distributed import SumThenClip
-from ctc_tutorial.layers import CTCLossLayer
+import ctc_tutorial as ctc
 
 random = np.random.default_rng(0)
 features = random.normal(size=(9, 20, 3)).astype("float32")
@@ -23,24 +22,27 @@ if sys.argv[1] == "skip":
     lengths[[1, 4, 5]] = 0
 
 def data(count):
+    names = "features", "labels", "feature_length", "label_length"
     arrays = [x[:count] for x in (features, labels, frames, lengths)]
-    return tf.data.Dataset.from_tensor_slices(tuple(arrays)).batch(4).map(lambda *x: (x,))
+    return tf.data.Dataset.from_tensor_slices(dict(zip(names, arrays))).batch(4)
 
-class Summed(SumThenClip, keras.optimizers.SGD):
+class Summed(ctc.SumThenClip, keras.optimizers.SGD):
     pass
 
 def train(strategy, count, optimizer=keras.optimizers.SGD, **clip):
     keras.utils.set_random_seed(0)
     with strategy.scope():
         x, ids, t, n = inputs = [
-            keras.Input((None, 3)), keras.Input((None,), dtype="int32"),
-            keras.Input((), dtype="int32"), keras.Input((), dtype="int32"),
+            keras.Input((None, 3), name="features"),
+            keras.Input((None,), dtype="int32", name="labels"),
+            keras.Input((), dtype="int32", name="feature_length"),
+            keras.Input((), dtype="int32", name="label_length"),
         ]
         logits = keras.layers.Dense(6)(keras.layers.LSTM(5, return_sequences=True)(x))
-        layer = CTCLossLayer(sys.argv[1])
-        model = keras.Model(inputs, layer(logits, ids, t, n))
+        layer = ctc.CTCLossLayer(sys.argv[1])
+        model = keras.Model({i.name: i for i in inputs}, layer(logits, ids, t, n))
         model.compile(optimizer(0.05, momentum=0.9, **clip))
-    fitted = model.fit(data(count), epochs=3, verbose=0, shuffle=False).history
+    fitted = model.fit(data(count), epochs=3, verbose=0).history
     return model.get_weights(), fitted, model.evaluate(data(count), verbose=0, return_dict=True)
 
 def distance(some, others):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ctc_tutorial.batches import bucketed_dataset
+from ctc_tutorial.bucketing import bucketed_dataset, bucketed_stream
 from ctc_tutorial.records import read_records, write_records
 
 
@@ -22,6 +22,7 @@ def utterances(count, dtype=np.float32):
 
 
 def numbers(stream):
+    """Who is in a stream of utterances that name themselves, in its order."""
     return [int(features[0, 0]) for features, _ in stream]
 
 
@@ -64,8 +65,8 @@ def test_the_order_is_random_and_a_function_of_seed_and_epoch(tmp_path):
     def start(**options):
         return read_records(paths, buffer=50, **options)
 
-    stream = start(seed=3)
-    epochs = [numbers(stream()) for _ in range(3)]
+    stream_fn = start(seed=3)
+    epochs = [numbers(stream_fn()) for _ in range(3)]
     assert all(sorted(epoch) == list(range(400)) for epoch in epochs)
     assert epochs[0] != epochs[1] != epochs[2]
     assert numbers(start(seed=3)()) == epochs[0]
@@ -88,15 +89,14 @@ def test_workers_share_the_shards(tmp_path):
 def test_batches_of_records_are_those_of_the_arrays(tmp_path):
     written = [(f, ids) for f, ids in utterances(60) if len(ids)]
     paths = write_records(written, tmp_path, 20)
-    stream = read_records(paths, shuffle=False)
-    found = bucketed_dataset(stream, None, 4, 28, infeasible="drop", shuffle=False)
-    expected = bucketed_dataset(*zip(*written, strict=True), 4, 28, shuffle=False)
-    for (a,), (b,) in zip(found, expected, strict=True):
+    found = bucketed_stream(read_records(paths, shuffle=False), 4, shuffle=False)
+    expected = bucketed_dataset(*zip(*written, strict=True), 4, shuffle=False)
+    for a, b in zip(found, expected, strict=True):
         np.testing.assert_array_equal(a["features"], b["features"])
         np.testing.assert_array_equal(a["feature_length"], b["feature_length"])
         np.testing.assert_array_equal(*(tf.sparse.to_dense(x["labels"]) for x in (a, b)))
-    again = bucketed_dataset(read_records(paths), None, 4, 28)
-    passes = [np.concatenate([b["features"][:, 0, 0] for (b,) in again]) for _ in range(2)]
+    again = bucketed_stream(read_records(paths), 4)
+    passes = [np.concatenate([b["features"][:, 0, 0] for b in again]) for _ in range(2)]
     assert passes[0].tolist() != passes[1].tolist()
     for numbered in passes:
         np.testing.assert_array_equal(np.sort(numbered), [f[0, 0] for f, _ in written])
@@ -123,11 +123,14 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
     assert int(run.stdout) * unit < 40e6
 
 
-def test_bad_arguments(tmp_path):
+def test_no_utterances_and_empty_shards_are_refused(tmp_path):
     with pytest.raises(ValueError, match="at least one utterance"):
         write_records([], tmp_path, 3)
     with pytest.raises(ValueError, match="per_shard=0"):
         write_records(utterances(2), tmp_path, 0)
+
+
+def test_missing_shards_are_named():
     with pytest.raises(ValueError, match="at least 1 shard"):
         read_records([])
     with pytest.raises(ValueError, match="no such shard: nowhere"):

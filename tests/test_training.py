@@ -12,12 +12,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ctc_tutorial.batches import bucketed_dataset, pad_features
-from ctc_tutorial.decoding import greedy_decode, label_error_rate
-from ctc_tutorial.encoders import audio_encoder, build_encoder_models
-from ctc_tutorial.layers import CTCLossLayer
-from ctc_tutorial.models import build_models
-from ctc_tutorial.training import DecodedSamples, RepeatableDropout, completed_epochs
+import ctc_tutorial as ctc
 
 NUM_FEATURES, CLASSES = 8, 6
 
@@ -37,21 +32,25 @@ def utterances(count, seed):
     return features, labels
 
 
+def small_models(seed):
+    return ctc.build_models(ctc.lstm_encoder, NUM_FEATURES, CLASSES, units=32, seed=seed)
+
+
 def error_rate(predict_model, features, labels):
-    padded, lengths = pad_features(features)
-    return label_error_rate(labels, greedy_decode(predict_model.predict_on_batch(padded), lengths))
+    outputs = predict_model.predict_on_batch(ctc.pad_batch(features))
+    return ctc.label_error_rate(labels, ctc.greedy_decode(**outputs))
 
 
 @pytest.mark.training
 def test_sixteen_utterances_in_shuffled_batches_are_learnt_to_zero_error(training_seed):
     features, labels = utterances(16, seed=0)
     assert len({len(f) for f in features}) > 8
-    train_model, predict_model = build_models(NUM_FEATURES, CLASSES, units=32, seed=training_seed)
+    train_model, predict_model = small_models(training_seed)
     assert error_rate(predict_model, features, labels) > 0.5
     train_model.compile(optimizer=keras.optimizers.Adam(0.02, global_clipnorm=5.0))
-    dataset = bucketed_dataset(features, labels, 4, CLASSES, seed=training_seed)
+    dataset = ctc.bucketed_dataset(features, labels, batch_size=4, seed=training_seed)
     # The last mistakes go at epoch 30 or so; then the loss falls to a twentieth of theirs.
-    train_model.fit(dataset, epochs=80, verbose=0, shuffle=False)
+    train_model.fit(dataset, epochs=80, verbose=0)
     assert error_rate(predict_model, features, labels) == 0
     assert train_model.evaluate(dataset, verbose=0, return_dict=True)["ler"] == 0
 
@@ -66,10 +65,10 @@ def logged(folder, tag):
 
 @pytest.mark.training
 def test_early_stopping_checkpoint_tensorboard_and_schedule_together(tmp_path, training_seed):
-    train = bucketed_dataset(*utterances(32, seed=0), 4, CLASSES, seed=training_seed)
+    train = ctc.bucketed_dataset(*utterances(32, seed=0), batch_size=4, seed=training_seed)
     held_out = utterances(16, seed=1)
-    validation = bucketed_dataset(*held_out, 4, CLASSES, shuffle=False)
-    model, predict_model = build_models(NUM_FEATURES, CLASSES, units=32, seed=training_seed)
+    validation = ctc.bucketed_dataset(*held_out, batch_size=4, shuffle=False)
+    model, predict_model = small_models(training_seed)
     schedule = keras.optimizers.schedules.CosineDecay(0.02, 60 * 8)
     model.compile(optimizer=keras.optimizers.Adam(schedule, global_clipnorm=5.0))
     # Keras can't tell by the name which way val_ler is better: mode. At first the model emits
@@ -81,9 +80,8 @@ def test_early_stopping_checkpoint_tensorboard_and_schedule_together(tmp_path, t
     keep = keras.callbacks.ModelCheckpoint(best, "val_ler", mode="min", save_best_only=True)
     board = keras.callbacks.TensorBoard(tmp_path / "logs")
     history = model.fit(
-        train, validation_data=validation, epochs=60, verbose=0, shuffle=False,
-        callbacks=[stop, keep, board],
-    ).history  # fmt: skip
+        train, validation_data=validation, epochs=60, verbose=0, callbacks=[stop, keep, board]
+    ).history
 
     rates = history["val_ler"]
     assert len(rates) == np.argmin(rates) + 1 + 5 < 60 and min(rates) < 0.2 < rates[0]
@@ -100,17 +98,18 @@ def test_early_stopping_checkpoint_tensorboard_and_schedule_together(tmp_path, t
 def train(backup_dir, kill_at=None):
     """Five epochs of four steps with everything that has a state: batch norm, dropout, Adam's
     moments, a schedule, the order of the data. Dies in the step `kill_at`."""
-    model, _ = build_encoder_models(audio_encoder, NUM_FEATURES, CLASSES, CTCLossLayer(), seed=0)
+    model, _ = ctc.build_models(ctc.audio_encoder, NUM_FEATURES, CLASSES, seed=0)
     model.compile(optimizer=keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(0.01, 20)))
-    dataset = bucketed_dataset(*UTTERANCES, 4, CLASSES, first_epoch=completed_epochs(backup_dir))
+    first_epoch = ctc.completed_epochs(backup_dir)
+    dataset = ctc.bucketed_dataset(*UTTERANCES, batch_size=4, first_epoch=first_epoch)
     # The callback that kills comes first: the backup has no chance to see the step.
     kill = keras.callbacks.LambdaCallback(
         on_train_batch_end=lambda *_, logs: (
             int(model.optimizer.iterations) == kill_at and os._exit(9)
         )
     )
-    callbacks = [kill, keras.callbacks.BackupAndRestore(backup_dir), RepeatableDropout()]
-    history = model.fit(dataset, epochs=5, verbose=0, shuffle=False, callbacks=callbacks)
+    callbacks = [kill, keras.callbacks.BackupAndRestore(backup_dir), ctc.RepeatableDropout()]
+    history = model.fit(dataset, epochs=5, verbose=0, callbacks=callbacks)
     return history.epoch, [v.numpy() for v in (*model.variables, *model.optimizer.variables)]
 
 
@@ -125,7 +124,7 @@ def test_a_killed_training_resumes_to_the_weights_of_an_uninterrupted_one(tmp_pa
     path = os.pathsep.join([str(here), str(here.parent), os.environ.get("PYTHONPATH", "")])
     result = subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": path})
     assert result.returncode == 9
-    assert completed_epochs(killed) == 2 and completed_epochs(whole) == 0
+    assert ctc.completed_epochs(killed) == 2 and ctc.completed_epochs(whole) == 0
 
     epochs, resumed = train(killed)
     all_epochs, expected = train(whole)
@@ -136,32 +135,61 @@ def test_a_killed_training_resumes_to_the_weights_of_an_uninterrupted_one(tmp_pa
 
 def test_decoded_samples_are_shown_every_few_epochs():
     features, labels = utterances(16, seed=0)
-    train_model, predict_model = build_models(NUM_FEATURES, CLASSES, units=32, seed=0)
+    train_model, predict_model = small_models(seed=0)
     train_model.compile(optimizer=keras.optimizers.Adam(0.02, global_clipnorm=5.0))
-    few, lengths = pad_features(features[:2])
-    truths = ["".join("abcde"[i] for i in ids) for ids in labels[:2]]
+    alphabet = ctc.Alphabet("abcde")
+    references = [alphabet.decode(ids) for ids in labels[:2]]
 
-    def decode(logits):
-        assert isinstance(logits, np.ndarray)
-        return ["".join("abcde"[i] for i in ids) for ids in greedy_decode(logits, lengths)]
+    def read(outputs):
+        assert all(isinstance(array, np.ndarray) for array in outputs.values())
+        return [alphabet.decode(ids) for ids in ctc.greedy_decode(**outputs)]
 
     lines = []
-    samples = DecodedSamples(predict_model, few, truths, decode, every=40, print_fn=lines.append)
-    dataset = bucketed_dataset(features, labels, 4, CLASSES)
-    options = {"epochs": 85, "verbose": 0, "shuffle": False}
-    history = train_model.fit(dataset, callbacks=[samples], **options).history
+    inputs = ctc.pad_batch(features[:2])
+    samples = ctc.DecodedSamples(
+        predict_model, inputs, references, read, every=40, print_fn=lines.append
+    )
+    dataset = ctc.bucketed_dataset(features, labels, batch_size=4)
+    history = train_model.fit(dataset, epochs=85, verbose=0, callbacks=[samples]).history
     assert len(lines) == 2 * 3
     for line, epoch in ((lines[0], 40), (lines[3], 80)):
         metrics = dict(re.findall(r"(\w+) ([\d.e+-]+)", line.removeprefix(f"epoch {epoch}: ")))
         expected = {name: pytest.approx(history[name][epoch - 1], rel=1e-3) for name in history}
         assert {name: float(value) for name, value in metrics.items()} == expected
-    assert lines[4:] == [f"    {truth!r} = {truth!r}" for truth in truths]
+    assert lines[4:] == [f"    {text!r} = {text!r}" for text in references]
 
-    samples.decode = lambda logits: ["?"]
-    with pytest.raises(ValueError, match="1 texts for 2 truths"):
-        samples.on_epoch_end(39)
-    samples.decode = lambda logits: ["?", truths[1]]
-    samples.on_epoch_end(39, {})
-    assert lines[-2:] == [f"    {truths[0]!r} -> '?'", f"    {truths[1]!r} = {truths[1]!r}"]
-    with pytest.raises(ValueError, match="every=0"):
-        DecodedSamples(predict_model, few, truths, decode, every=0)
+
+class Constant(keras.Model):
+    def predict_on_batch(self, x):
+        return x
+
+
+def test_decoded_samples_mark_what_is_right():
+    lines = []
+    samples = ctc.DecodedSamples(
+        Constant(), None, ["ab", "c"], lambda _: ["b", "c"], print_fn=lines.append
+    )
+    samples.on_epoch_end(0, {"loss": 1.25})
+    assert lines == ["epoch 1: loss 1.25", "    'ab' -> 'b'", "    'c' = 'c'"]
+
+
+def test_decoded_samples_refuse_another_number_of_texts_and_no_epochs():
+    samples = ctc.DecodedSamples(Constant(), None, ["ab", "c"], lambda _: ["?"])
+    with pytest.raises(ValueError, match="1 texts for 2 references"):
+        samples.on_epoch_end(0)
+    with pytest.raises(ValueError, match="every=0: at least 1 epoch"):
+        ctc.DecodedSamples(Constant(), None, ["ab"], lambda _: ["ab"], every=0)
+
+
+def test_the_optimizer_of_the_lesson_is_sgd_whose_rate_falls_to_zero_along_a_cosine():
+    optimizer = ctc.lesson_optimizer(steps=8)
+    weight = keras.Variable([0.0])
+    optimizer.build([weight])
+    assert type(optimizer) is keras.optimizers.SGD
+    assert (optimizer.momentum, optimizer.global_clipnorm) == (0.9, 5.0)
+    rates = []
+    for _ in range(9):
+        rates.append(float(optimizer.learning_rate))
+        optimizer.apply([tf.constant([1.0])], [weight])
+    expected = [0.2 * (1 + math.cos(math.pi * step / 8)) / 2 for step in range(9)]
+    np.testing.assert_allclose(rates, expected, atol=1e-7)
