@@ -1,4 +1,4 @@
-"""The repository itself: notebooks, links, badges, Binder, README code."""
+"""The repository itself: notebooks, links, stamps, types, Binder, README code."""
 
 import ast
 import re
@@ -10,7 +10,9 @@ from pathlib import Path
 import execute_notebooks
 import nbformat
 import pytest
-import stamp_badges
+import stamp
+
+import ctc_tutorial
 
 ROOT = Path(__file__).parents[1]
 
@@ -73,6 +75,11 @@ def test_imports_stand_in_one_cell(notebook):
     assert importing == [1, 2]  # os for two settings of TensorFlow's; then all the others
 
 
+def test_the_package_is_imported_as_ctc(notebook):
+    found = {ast.unparse(n) for cell in code(notebook) for n in imports(cell.source)}
+    assert {line for line in found if "ctc_tutorial" in line} == {"import ctc_tutorial as ctc"}
+
+
 def test_anatomy(notebook):
     number = notebook.path.stem.split("_")[0]
     first, second = notebook.cells[0].source, notebook.cells[1].source
@@ -106,13 +113,42 @@ def test_links_of_the_readme():
             assert (ROOT / link).exists(), link
 
 
-def test_one_repository_name_everywhere():
-    found = {
-        path.name: stamp_badges.names(path.read_text("utf-8"))
-        for path in stamp_badges.stamped_files()
+@pytest.mark.parametrize("path", stamp.stamped_files(), ids=lambda path: path.name)
+def test_version_and_repository_name_are_the_same_everywhere(path):
+    text, name = path.read_text(encoding="utf-8"), stamp.present_name()
+    assert name in text and text == stamp.stamped(path, name), "run make stamp"
+
+
+def test_the_version_is_the_one_of_the_package():
+    assert stamp.version() == ctc_tutorial.__version__
+
+
+def test_another_repository_name_reaches_every_place():
+    for path in stamp.stamped_files():
+        assert stamp.present_name() not in stamp.stamped(path, "some-body/else.where")
+
+
+def test_editors_see_the_names_that_the_package_has():
+    stub = ast.parse((ROOT / "ctc_tutorial" / "__init__.pyi").read_text(encoding="utf-8"))
+    seen = {
+        alias.asname: n.module
+        for n in stub.body
+        if isinstance(n, ast.ImportFrom)
+        for alias in n.names
+        if alias.name == alias.asname
     }
-    assert all(found.values()), found
-    assert len(set.union(*found.values())) == 1, found
+    assert seen == ctc_tutorial._HOME
+
+
+@pytest.mark.parametrize("path", stamp.helpers(), ids=lambda path: path.stem)
+def test_public_functions_have_types(path):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for function in (n for n in tree.body if isinstance(n, ast.FunctionDef)):
+        if not function.name.startswith("_"):
+            a = function.args
+            arguments = [*a.posonlyargs, *a.args, *a.kwonlyargs, a.vararg, a.kwarg]
+            untyped = [x.arg for x in arguments if x and not x.annotation]
+            assert function.returns and not untyped, (function.name, untyped)
 
 
 def test_readme_code_runs(tmp_path):
@@ -123,9 +159,9 @@ def test_readme_code_runs(tmp_path):
 
 
 def test_readme_tells_of_every_helper():
-    for module in (ROOT / "ctc_tutorial").glob("*.py"):
-        if not module.stem.startswith("__"):
-            assert f"[`{module.name}`](ctc_tutorial/{module.name})" in README
+    for path in stamp.helpers():
+        name = path.relative_to(ROOT / "ctc_tutorial").as_posix()
+        assert f"[`{name}`](ctc_tutorial/{name})" in README
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="repo2docker does not run on Windows")
