@@ -46,7 +46,7 @@ class SumThenClip:
             grads = self._clipped(replica.all_reduce(tf.distribute.ReduceOp.SUM, list(grads)))
             # Every replica has the sum now, and Keras adds them up: to shares, too small to clip.
             grads = [gradient / replicas for gradient in grads]
-        super().apply(grads, trainable_variables)
+        super().apply(grads, trainable_variables)  # type: ignore[misc]  # the optimizer's
 
     def _clipped(self, grads):
         if self.clipnorm:

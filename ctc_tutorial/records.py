@@ -51,8 +51,9 @@ def write_records(
     """
     if per_shard < 1:
         raise ValueError(f"per_shard={per_shard}: a file holds at least 1 utterance")
-    folder, pairs, unfinished = Path(folder), iter(pairs), []
+    folder, pairs = Path(folder), iter(pairs)
     folder.mkdir(parents=True, exist_ok=True)
+    unfinished: list[Path] = []
     for first in pairs:
         unfinished.append(folder / f"{len(unfinished)}.unfinished")
         with tf.io.TFRecordWriter(os.fspath(unfinished[-1])) as writer:
@@ -98,17 +99,17 @@ def read_records(
     >>> sorted(int(ids[0]) for features, ids in stream_fn())
     [0, 1, 2, 3, 4]
     """
-    paths = [os.fspath(path) for path in paths]
-    missing = [path for path in paths if not os.path.exists(path)]
-    if missing or not paths:
+    names = [os.fspath(path) for path in paths]
+    missing = [name for name in names if not os.path.exists(name)]
+    if missing or not names:
         raise ValueError(f"no such shard: {missing[0]}" if missing else "expected at least 1 shard")
     epochs = itertools.count(first_epoch)
 
     def stream_fn() -> Iterator[tuple[np.ndarray, np.ndarray]]:
         rng = np.random.default_rng((seed, next(epochs)))
         if not shuffle:
-            return _utterances(paths, 1)
-        return _drawn(_utterances(rng.permutation(paths).tolist(), 16), buffer, rng)
+            return _utterances(names, 1)
+        return _drawn(_utterances(rng.permutation(names).tolist(), 16), buffer, rng)
 
     return stream_fn
 
