@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 # In a process of its own: devices can be configured only before TensorFlow starts.
 MIRRORED = """
 import sys

@@ -13,6 +13,8 @@ import pytest
 
 from ctc_tutorial.records import write_records
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = Path(__file__).parents[1] / "scripts" / "train_many_workers.py"
 LIMIT = 300  # seconds until whatever does not end is killed
 

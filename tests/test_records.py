@@ -102,6 +102,7 @@ def test_batches_of_records_are_those_of_the_arrays(tmp_path):
         np.testing.assert_array_equal(np.sort(numbered), [f[0, 0] for f, _ in written])
 
 
+@pytest.mark.slow
 def test_a_stream_is_read_only_as_far_as_needed(tmp_path):
     """Peak memory of another process, which draws from 100 of 64 MB of utterances."""
     if sys.platform == "win32":

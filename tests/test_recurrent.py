@@ -185,6 +185,7 @@ np.save(sys.argv[2], model(np.ones((2, 9, 7), "float32")))
 """
 
 
+@pytest.mark.slow
 def test_a_saved_model_loads_here_with_this_layer_and_elsewhere_with_keras_alone(tmp_path):
     model = small_model(LSTM)
     model.save(tmp_path / "m.keras")

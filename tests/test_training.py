@@ -14,6 +14,8 @@ import tensorflow as tf
 
 import ctc_tutorial as ctc
 
+pytestmark = pytest.mark.slow
+
 NUM_FEATURES, CLASSES = 8, 6
 
 
