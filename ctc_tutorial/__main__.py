@@ -16,12 +16,13 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 
-from . import speech
+from .data import sentence
+from .data.sentence import Utterance
+from .speech import mfcc_features, read_wav
 from .text import Alphabet
 
-EXCERPT = (0.8, 2.0, slice(13, 32))  # seconds, and the characters spoken then: four words
 STEPS_PER_EPOCH = 40
-FRAME_STEP, FRAME_MIDDLE = 0.01, 0.0125  # seconds: a frame is 0.025 s long
+FRAME_SECONDS, FRAME_MIDDLE = 0.01, 0.0125  # seconds: a frame is 0.025 s long
 PICTURES = (".png", ".svg", ".pdf")
 
 
@@ -32,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         _check_options(options)
         utterances = _load(options)
-        features = [speech.mfcc_features(u.samples, u.sample_rate) for u in utterances]
+        features = [mfcc_features(u.waveform, u.sample_rate) for u in utterances]
         labels = [alphabet.encode(u.text) for u in utterances]
         # TensorFlow takes seconds to load: bad input should not wait for it.
         from .batches import check_feasible
@@ -63,6 +64,8 @@ def _parser() -> argparse.ArgumentParser:
 def _check_options(options: argparse.Namespace) -> None:
     if (options.wav is None) != (options.text is None):
         raise ValueError("--wav and --text go together")
+    if options.text is not None and not options.text.strip():
+        raise ValueError("--text is empty: there is nothing to learn")
     if options.steps < 1:
         raise ValueError(f"--steps must be at least 1, not {options.steps}")
     for path, suffixes in ((options.plot, PICTURES), (options.save, (".keras",))):
@@ -72,83 +75,92 @@ def _check_options(options: argparse.Namespace) -> None:
             raise ValueError(f"{path} can't be written: no such folder, or no permission")
 
 
-def _load(options: argparse.Namespace) -> list[speech.Utterance]:
+def _load(options: argparse.Namespace) -> list[Utterance]:
     """The reader's own utterance; or a recording of the sentence, and four words cut out of it."""
     if options.wav:
-        return [speech.Utterance(*speech.read_wav(options.wav), options.text.lower())]
-    known = {"bundled": speech.bundled_utterance, "ldc93s1": speech.ldc93s1_utterance}
-    whole = known[options.recording]()
-    start, end, characters = EXCERPT
-    return [whole, whole.cut(start, end, whole.text[characters])]
+        return [Utterance(*read_wav(options.wav), options.text.lower())]
+    known = {"bundled": sentence.load_sentence, "ldc93s1": sentence.fetch_ldc93s1}
+    return sentence.make_lesson_pair(known[options.recording]())
 
 
-def _learn(options, alphabet, utterances, features, labels) -> None:
-    from .batches import pad_features, repeat_batch, sparse_labels
+def _learn(
+    options: argparse.Namespace,
+    alphabet: Alphabet,
+    utterances: list[Utterance],
+    features: list,
+    labels: list,
+) -> None:
+    from .batches import pad_batch, repeat_batch
     from .decoding import greedy_decode, label_error_rate
-    from .models import build_models, lesson_optimizer
+    from .encoders import lstm_encoder
+    from .models import build_models
+    from .training import lesson_optimizer
 
-    padded, lengths = pad_features(features)
-    train_model, predict_model = build_models(13, alphabet.num_classes, seed=options.seed)
+    batch = pad_batch(features, labels)
+    train_model, predict_model = build_models(
+        lstm_encoder, num_features=13, num_classes=alphabet.num_classes, seed=options.seed
+    )
     # The repeated batch makes an epoch many steps long, and TensorFlow makes them without a word to
     # Keras in between: fit's own cost per epoch and per step is paid rarely.
     epochs = math.ceil(options.steps / STEPS_PER_EPOCH)
     steps = math.ceil(options.steps / epochs)
     train_model.compile(lesson_optimizer(options.steps), steps_per_execution=steps)
-    batch = {"features": padded, "labels": sparse_labels(labels), "feature_length": lengths}
     started = time.perf_counter()
-    train_model.fit(
-        repeat_batch(batch), epochs=epochs, steps_per_epoch=steps, shuffle=False, verbose=1
-    )
+    train_model.fit(repeat_batch(batch), epochs=epochs, steps_per_epoch=steps, verbose=1)
     seconds = time.perf_counter() - started
 
-    logits = predict_model.predict(padded, verbose=0)
-    for utterance, ids in zip(utterances, greedy_decode(logits, lengths), strict=True):
+    outputs = predict_model.predict(pad_batch(features), verbose=0)
+    for utterance, ids in zip(utterances, greedy_decode(**outputs), strict=True):
         decoded = alphabet.decode(ids)
         rate = label_error_rate([utterance.text], [decoded])
         print(f"\ntruth    {utterance.text}\ndecoded  {decoded}\nlabel error rate  {rate:.3f}")
     print(f"\n{int(train_model.optimizer.iterations)} training steps in {seconds:.1f} s")
     bundled = options.recording == "bundled" and not options.wav
-    words = speech.bundled_word_times() if bundled else []
+    words = sentence.load_word_times() if bundled else []
     _point(options.plot, alphabet, utterances[0], labels[0], batch, words)
     if options.save:
         predict_model.save(options.save)
         print(f"model    {options.save}")
 
 
-def _point(plot: str | None, alphabet: Alphabet, utterance, ids, batch: dict, words) -> None:
+def _point(
+    plot: str | None, alphabet: Alphabet, utterance: Utterance, ids, batch: dict, words: list
+) -> None:
     """Say when each letter of the first utterance is spoken; draw it if `plot` is a path."""
     from .aligner import middle_frames, share_in_words, train_aligner
-    from .lattice import align, spans_to_seconds
+    from .lattice import forced_align, spans_to_seconds
     from .losses import ctc_loss
 
     started = time.perf_counter()
     logits = train_aligner(**batch, num_classes=alphabet.num_classes, loss_fn=ctc_loss)
     seconds = time.perf_counter() - started
     logits = logits[0, : batch["feature_length"][0]]  # [T, C]
-    spans = align(logits, ids).spans
+    spans = forced_align(logits, ids).spans
     if words:
-        times = middle_frames(logits, spans) * FRAME_STEP + FRAME_MIDDLE
+        times = middle_frames(logits, spans) * FRAME_SECONDS + FRAME_MIDDLE
         share = share_in_words(utterance.text, times, words)
         found = f"{share:.0%} of the letters lie in their word, give or take 0.05 s"
     else:
         found = "not checked: nobody has marked when the words of this recording are spoken"
     print(f"aligner  {found}; trained in {seconds:.1f} s")
     if plot:
-        in_seconds = spans_to_seconds(spans, FRAME_STEP)
+        in_seconds = spans_to_seconds(spans, FRAME_SECONDS)
         letters = [
             (c, span.start, span.end) for c, span in zip(utterance.text, in_seconds, strict=True)
         ]
         _plot(plot, utterance, logits, alphabet, letters, words)
 
 
-def _plot(path: str, utterance, logits, alphabet: Alphabet, letters: list, words: list) -> None:
+def _plot(
+    path: str, utterance: Utterance, logits, alphabet: Alphabet, letters: list, words: list
+) -> None:
     import matplotlib
 
     matplotlib.use("agg")  # a file, not a window
     from .picture import plot_utterance
 
-    samples, rate, _ = utterance
-    figure = plot_utterance(samples, rate, logits, alphabet.characters, letters, words)
+    waveform, rate, _ = utterance
+    figure = plot_utterance(waveform, rate, logits, alphabet.characters, letters, words)
     figure.savefig(path, dpi=110)
     print(f"picture  {path}")
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 
@@ -100,8 +101,8 @@ class CTCLossLayer(keras.layers.Layer):
         self.infeasible, self.weight = infeasible, weight
         self.loss_fn = loss_fn or _default_loss
         self.supports_masking = True
-        # Keras must not choose XLA by itself, which takes neither sparse nor ragged labels. For
-        # dense ones compile(jit_compile=True) overrules this.
+        # XLA takes neither sparse nor ragged labels. A functional model says what it has while it
+        # is made, see below; a subclassed one only when it is too late for `compile`.
         self.supports_jit = False
         prefix = "" if name == "ctc" else f"{name}_"
         self.ler = keras.metrics.Mean(name=f"{prefix}ler")
@@ -109,7 +110,9 @@ class CTCLossLayer(keras.layers.Layer):
         self.skipped = keras.metrics.Sum(name=f"{prefix}skipped") if infeasible == "skip" else None
 
     def compute_output_spec(self, logits: Any, labels: Any, *_, **__) -> keras.KerasTensor:
-        # Without it Keras calls the layer with a dense placeholder for ragged labels.
+        # Without this method Keras calls the layer with a dense placeholder for ragged labels.
+        dense = not (labels.sparse or getattr(labels, "ragged", False))
+        self.supports_jit = dense and self.loss_fn is not sparse_op_loss
         return keras.KerasTensor(logits.shape, logits.dtype)
 
     def call(
@@ -226,8 +229,10 @@ def _assert_all(feasible, message):
     if not tf.executing_eagerly():
         return tf.debugging.Assert(tf.reduce_all(feasible), message, summarize=-1)
     if not tf.reduce_all(feasible):
-        parts = [part if isinstance(part, str) else str(part.numpy()) for part in message]
-        raise tf.errors.InvalidArgumentError(None, None, " ".join(parts))
+        parts = [str(np.array(part)) for part in message]
+        error = tf.errors.InvalidArgumentError(None, None, " ".join(parts))
+        error._keras_call_info_injected = True  # or Keras adds a list of all arguments
+        raise error
     return tf.no_op()
 
 

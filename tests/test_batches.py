@@ -1,8 +1,17 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from brute_force import paths_of
 
-from ctc_tutorial.batches import check_feasible, pad_features, repeat_batch, sparse_labels
+from ctc_tutorial.batches import (
+    check_feasible,
+    dense_labels,
+    infeasible_reason,
+    pad_batch,
+    pad_features,
+    repeat_batch,
+    sparse_labels,
+)
 
 RNG = np.random.default_rng(0)
 
@@ -36,19 +45,47 @@ def test_features_that_do_not_stack(features, message):
         pad_features(features)
 
 
+def test_a_batch_by_name_with_weights_and_a_second_label():
+    features, labels = [np.ones((5, 2)), np.ones((3, 2))], [[1, 0], [2]]
+    batch = pad_batch(features, labels, word_labels=[[], [7]], sample_weight=[1, 0.5])
+    assert list(batch) == ["features", "feature_length", "labels", "word_labels", "sample_weight"]
+    np.testing.assert_array_equal(batch["features"], pad_features(features)[0])
+    assert batch["feature_length"].tolist() == [5, 3]
+    np.testing.assert_array_equal(tf.sparse.to_dense(batch["labels"], -1), [[1, 0], [2, -1]])
+    np.testing.assert_array_equal(tf.sparse.to_dense(batch["word_labels"], -1), [[-1], [7]])
+    assert batch["sample_weight"].tolist() == [1, 0.5]
+    assert list(pad_batch(features)) == ["features", "feature_length"]
+
+
+@pytest.mark.parametrize("others", [{"labels": [[1]]}, {"sample_weight": [1, 2, 3]}])
+def test_an_input_with_another_number_of_items_is_named(others):
+    message = rf"2 utterances but {len(*others.values())} items of {next(iter(others))}"
+    with pytest.raises(ValueError, match=message):
+        pad_batch([np.ones((5, 2))] * 2, **others)
+
+
+def test_dense_labels_of_a_batch_and_of_a_dataset():
+    batch = pad_batch([np.ones((5, 2))] * 3, [[1, 0], [], [2, 2, 0]], sample_weight=[1, 2, 3])
+    from_data = next(iter(tf.data.Dataset.from_tensors(batch).map(dense_labels)))
+    for dense in (dense_labels(batch), from_data):
+        np.testing.assert_array_equal(dense["labels"], [[1, 0, 0], [0, 0, 0], [2, 2, 0]])
+        np.testing.assert_array_equal(dense["label_length"], [2, 0, 3])
+        assert dense["labels"].dtype == dense["label_length"].dtype == tf.int32
+        np.testing.assert_array_equal(dense["features"], batch["features"])
+        np.testing.assert_array_equal(dense["sample_weight"], [1, 2, 3])
+
+
 def test_a_repeated_batch_is_what_fit_takes():
-    labels = sparse_labels([[1], [2, 3]])
-    x, y = {"features": np.ones((2, 3, 4), np.float32), "labels": labels}, np.arange(2)
-    for elements in ((x,), (x, y)):
-        dataset = repeat_batch(*elements)
-        assert dataset.cardinality() == tf.data.INFINITE_CARDINALITY
-        assert not dataset.options().autotune.enabled
-        for batch in dataset.take(3):
-            assert isinstance(batch, tuple) and len(batch) == len(elements)
-            np.testing.assert_array_equal(batch[0]["features"], x["features"])
-            again, expected = (tf.sparse.to_dense(v["labels"]) for v in (batch[0], x))
-            np.testing.assert_array_equal(again, expected)
-            np.testing.assert_array_equal(batch[-1] if len(batch) == 2 else y, y)
+    x = pad_batch([np.ones((3, 4))] * 2, [[1], [2, 3]])
+    dataset = repeat_batch(x)
+    assert dataset.cardinality() == tf.data.INFINITE_CARDINALITY
+    assert not dataset.options().autotune.enabled
+    for batch in dataset.take(3):
+        np.testing.assert_array_equal(batch["features"], x["features"])
+        again, expected = (tf.sparse.to_dense(b["labels"]) for b in (batch, x))
+        np.testing.assert_array_equal(again, expected)
+    pairs = repeat_batch((x, np.arange(2)))
+    assert all(isinstance(pair, tuple) and len(pair) == 2 for pair in pairs.take(2))
 
 
 def test_sparse_labels_agree_with_ragged():
@@ -74,7 +111,6 @@ def test_sparse_labels_without_any_label():
         ([1, 1, 1], 4, r"utterance 1 has 4 .* needs at least 5: 3 labels \+ 2 adjacent repeats"),
         ([0, 27], 9, "utterance 1 has label id 27 at position 1: ids must be 0 to 26"),
         ([-1], 9, "utterance 1 has label id -1 at position 0"),
-        ([], 9, "utterance 1 has no labels"),
     ],
 )
 def test_infeasible_utterances_are_named(ids, frames, message):
@@ -83,7 +119,21 @@ def test_infeasible_utterances_are_named(ids, frames, message):
 
 
 def test_feasible_up_to_the_last_frame():
-    check_feasible([[1, 2, 3], [1, 1, 1], [0, 26]], np.array([3, 5, 2]), 28)
+    labels = [[1, 2, 3], [1, 1, 1], [0, 26], []]
+    assert check_feasible(labels, np.array([3, 5, 2, 0]), 28).tolist() == [0, 1, 2, 3]
+
+
+def test_skipping_names_what_is_left_out():
+    with pytest.warns(UserWarning) as warned:
+        kept = check_feasible([[1], [1, 1], [27], [2]], [1, 2, 9, 9], 28, infeasible="skip")
+    assert kept.tolist() == [0, 3] and kept.dtype == np.int64
+    messages = [str(w.message) for w in warned]
+    assert messages == [
+        "skipped: utterance 1 " + infeasible_reason([1, 1], 2, 28),
+        "skipped: utterance 2 " + infeasible_reason([27], 9, 28),
+    ]
+    with pytest.raises(ValueError, match="not 'drop'"):
+        check_feasible([], [], 28, infeasible="drop")
 
 
 def test_as_many_lengths_as_labels():
@@ -91,19 +141,10 @@ def test_as_many_lengths_as_labels():
         check_feasible([[1], [2]], [5], 28)
 
 
-@pytest.mark.parametrize("ids", [[1, 2, 0], [1, 1], [2, 2, 2, 0], [0, 1, 1]])
+@pytest.mark.parametrize("ids", [[], [1, 2, 0], [1, 1], [2, 2, 2, 0], [0, 1, 1]])
 def test_the_rule_is_the_one_of_the_lattice(ids):
-    """Brute force: some path of that many frames collapses to the labels, and none of one less."""
-    needed = next(t for t in range(1, 9) if _some_path(ids, t))
-    check_feasible([ids], [needed], 4)
-    with pytest.raises(ValueError, match=f"at least {needed}"):
-        check_feasible([ids], [needed - 1], 4)
-
-
-def _some_path(ids, frames):
-    paths = np.stack(np.meshgrid(*[range(4)] * frames), -1).reshape(-1, frames)
-    for path in paths:
-        merged = path[np.diff(path, prepend=-1) != 0]
-        if merged[merged != 3].tolist() == ids:
-            return True
-    return False
+    """Brute force: some path of that many frames reads the labels, and none of one less."""
+    needed = next(t for t in range(9) if paths_of(ids, t, 4))
+    assert infeasible_reason(ids, needed, 4) is None
+    if needed:
+        assert f"at least {needed}" in infeasible_reason(ids, needed - 1, 4)

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from scipy.io import wavfile
 
-from ctc_tutorial import bundled_utterance, read_wav
+from ctc_tutorial import load_sentence, read_wav
+from ctc_tutorial.data.sentence import BUNDLED
 
 
 def run(*arguments, cwd=None, **environment):
@@ -56,13 +57,14 @@ def test_both_recordings_are_read_back(recording, tmp_path, request, training_se
 
     import keras
 
-    features = np.zeros((1, 7, 13), np.float32)
-    assert keras.saving.load_model(model).predict(features, verbose=0).shape == (1, 7, 28)
+    batch = {"features": np.zeros((1, 7, 13), np.float32), "feature_length": np.array([7])}
+    outputs = keras.saving.load_model(model).predict(batch, verbose=0)
+    assert outputs["logits"].shape == (1, 7, 28) and outputs["logit_length"].tolist() == [7]
 
 
 def test_own_stereo_recording_at_another_rate(tmp_path):
-    samples, rate = read_wav(bundled_utterance_path())
-    part = np.repeat(samples[int(0.8 * rate) : int(1.5 * rate)], 2).astype(np.int16)
+    waveform, rate = read_wav(BUNDLED)
+    part = np.repeat(waveform[int(0.8 * rate) : int(1.5 * rate)], 2).astype(np.int16)
     wavfile.write(tmp_path / "mine.wav", 2 * rate, np.stack([part, part], axis=1))
     arguments = ("--wav", "mine.wav", "--text", "Dark Suit", "--steps", 400, "--plot", "mine.png")
     job = run(*arguments, cwd=tmp_path)
@@ -71,16 +73,10 @@ def test_own_stereo_recording_at_another_rate(tmp_path):
     assert decoded(job.stdout) == ["dark suit"]
 
 
-def bundled_utterance_path():
-    from ctc_tutorial import speech
-
-    return speech.BUNDLED
-
-
 @pytest.fixture
 def wav(tmp_path):
-    utterance = bundled_utterance()
-    wavfile.write(tmp_path / "mine.wav", 16000, utterance.samples[:8000].astype(np.int16))
+    utterance = load_sentence()
+    wavfile.write(tmp_path / "mine.wav", 16000, utterance.waveform[:8000].astype(np.int16))
     wavfile.write(tmp_path / "silence.wav", 16000, np.zeros(8000, np.int16))
     wavfile.write(tmp_path / "nothing.wav", 16000, np.zeros(0, np.int16))
     (tmp_path / "empty.wav").write_bytes(b"")
@@ -96,11 +92,11 @@ def wav(tmp_path):
         (["--wav", "mine.wav"], "--wav and --text go together"),
         (["--text", "she"], "--wav and --text go together"),
         (["--wav", "mine.wav", "--text", "she had 2"], "'2' at position 8"),
-        (["--wav", "mine.wav", "--text", ""], "no labels"),
+        (["--wav", "mine.wav", "--text", ""], "--text is empty"),
         (["--wav", "mine.wav", "--text", "she had your dark suit " * 4], "has 49 logit frames but"),
         (["--wav", "empty.wav", "--text", "she"], "empty.wav is not a wav file"),
-        (["--wav", "nothing.wav", "--text", "she"], "nothing.wav holds no samples"),
-        (["--wav", "silence.wav", "--text", "she"], "silence has no features"),
+        (["--wav", "nothing.wav", "--text", "she"], "nothing.wav holds no sound"),
+        (["--wav", "silence.wav", "--text", "she"], "the waveform is constant"),
         (["--wav", "notes.wav", "--text", "she"], "notes.wav is not a wav file"),
         (["--steps", "0"], "--steps must be at least 1"),
         (["--steps", "many"], "invalid int value"),

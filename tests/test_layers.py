@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ctc_tutorial.layers import CTCLossLayer
+from ctc_tutorial.layers import CTCLossLayer, sparse_op_loss
+from ctc_tutorial.losses import ctc_loss
 
 C = 6
 LENGTHS = np.array([12, 7, 9], np.int32)
@@ -86,10 +87,12 @@ BAD = {  # labels, logit lengths, the utterance, and what the error says of it
     "blank": ([[0], [5], [1]], LENGTHS, 1, "labels 5 .* from 0 to 4"),
     "no class": ([[0], [1], [1, 6]], LENGTHS, 2, "labels 1 6 .* from 0 to 4"),
     "negative": ([[-1], [1], [1]], LENGTHS, 0, "labels -1"),
-    "too long": (LONG_LABELS, LENGTHS, 1, ".* repeats 0 and logit_length 7 of 12 frames"),
-    "repeats": ([[0], [1, 1, 1], [1]], SHORT, 1, ".* repeats 2 and logit_length 4"),
-    "empty": ([[0], [1], []], LENGTHS, 2, "labels with adjacent repeats 0 .* needs 1 or more"),
-    "length beyond T": ([[0], [1], [1]], LONG, 1, ".* logit_length 13 of 12 frames"),
+    "too long": (LONG_LABELS, LENGTHS, 1, ".* repeats 0 on 7 of 12 frames"),
+    "repeats": ([[0], [1, 1, 1], [1]], SHORT, 1, ".* repeats 2 on 4 of 12 frames"),
+    "length beyond T": ([[0], [1], [1]], LONG, 1, ".* on 13 of 12 frames"),
+    "negative length": ([[0], [], [1]], np.array([12, -1, 9]), 1, ".* on -1 of 12 frames"),
+    "nan": ([[0], [1], [1]], LENGTHS, 2, "labels 1 .* on 9 of 12 frames .* no NaN no inf"),
+    "inf": ([[0], [1], [1]], LENGTHS, 0, "labels 0 .* on 12 of 12 frames .* no NaN no inf"),
 }
 
 
@@ -97,20 +100,22 @@ BAD = {  # labels, logit lengths, the utterance, and what the error says of it
 @pytest.mark.parametrize("graph", [False, True])
 def test_bad_utterances_are_named(logits, case, graph):
     labels, lengths, row, message = BAD[case]
+    logits[row, 2, 3] = {"nan": np.nan, "inf": np.inf}.get(case, 0)
     layer = CTCLossLayer()
     call = tf.function(layer) if graph else layer
     with pytest.raises(tf.errors.InvalidArgumentError) as error:
         call(tf.constant(logits), ragged(labels), tf.constant(lengths))
     words = " ".join(re.findall(r"[\w-]+", re.sub("b'", "", str(error.value))))
     assert re.search(f"CTC cannot align utterance {row} of the batch {message}", words), words
+    if not graph:
+        assert "\n" not in error.value.message and "[" not in error.value.message.split("labels")[0]
 
 
 @pytest.mark.parametrize("case", BAD)
 def test_skipping_leaves_out_the_bad_one_only(logits, case):
     labels, lengths, bad, _ = BAD[case]
     good = [i for i in range(3) if i != bad]
-    if case != "length beyond T":
-        logits[bad] = np.nan
+    logits[bad] = np.inf if case == "inf" else np.nan
     layer = CTCLossLayer(infeasible="skip")
     _, loss, gradient = run(layer, logits, ragged(labels), lengths)
     expected_loss, expected_gradient = one_by_one(
@@ -125,7 +130,7 @@ def test_skipping_leaves_out_the_bad_one_only(logits, case):
 
 def test_skipping_a_whole_batch(logits):
     layer = CTCLossLayer(infeasible="skip")
-    _, loss, gradient = run(layer, logits, ragged([[], [], []]))
+    _, loss, gradient = run(layer, logits, ragged([[5], [5], [5]]))
     assert loss == 0 and not gradient.any()
     assert layer.skipped.result() == 3 and layer.ler.result() == 0
 
@@ -144,7 +149,7 @@ def test_float32_inside_whatever_the_policy(logits, policy):
         output, loss, _ = run(layer, logits, ragged(LABELS))
     finally:
         keras.config.set_dtype_policy("float32")
-    assert output.dtype == "float32"
+    assert output.dtype == "float32"  # as it came
     np.testing.assert_allclose(loss, one_by_one(logits)[0], rtol=1e-5)
 
 
@@ -153,9 +158,73 @@ def test_unknown_policy_is_named():
         CTCLossLayer(infeasible="drop")
 
 
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64"])
+def test_logits_come_back_in_the_type_they_came_in(logits, dtype):
+    output, loss, gradient = run(CTCLossLayer(), tf.cast(logits, dtype), ragged(LABELS))
+    assert output.dtype == dtype and loss.dtype == np.float32
+    np.testing.assert_allclose(loss, one_by_one(tf.cast(output, "float32"))[0], rtol=1e-5)
+    assert np.isfinite(gradient.astype(np.float32)).all()
+
+
+def test_float64_is_refused_in_plain_words():
+    with pytest.raises(ValueError, match="computes in float32: leave out dtype"):
+        CTCLossLayer(dtype="float64")
+
+
+def blanks_alone(logits, row):
+    """Minus the sum of log p(blank) over an utterance's frames, in float64."""
+    x = logits[row, : LENGTHS[row]].astype(np.float64)
+    return (np.log(np.exp(x).sum(axis=1)) - x[:, -1]).sum()
+
+
+@pytest.mark.parametrize("loss_fn", [None, sparse_op_loss])
+def test_an_empty_transcript_is_blanks_alone_and_has_no_error_rate(logits, loss_fn):
+    layer = CTCLossLayer(loss_fn=loss_fn)
+    _, loss, gradient = run(layer, logits, ragged([LABELS[0], [], LABELS[2]]))
+    others = one_by_one(logits[[0, 2]], [LABELS[0], LABELS[2]], LENGTHS[[0, 2]])
+    np.testing.assert_allclose(3 * loss, 2 * others[0] + blanks_alone(logits, 1), rtol=1e-5)
+    frames = logits[1, :7].astype(np.float64)
+    softmax = np.exp(frames) / np.exp(frames).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(gradient[1, :7], (softmax - np.eye(C)[-1]) / 3, atol=1e-5)
+    rates = CTCLossLayer()
+    rates(logits[[0, 2]], ragged([LABELS[0], LABELS[2]]), LENGTHS[[0, 2]])
+    assert float(layer.ler.result()) == pytest.approx(float(rates.ler.result()))
+
+
+def test_sample_weights_count_in_the_loss_and_in_the_error_rate(logits):
+    weights = np.array([1.0, 0.5, 0.0])
+    layer = CTCLossLayer()
+    x = tf.Variable(logits)
+    with tf.GradientTape() as tape:
+        layer(x, ragged(LABELS), LENGTHS, sample_weight=weights)
+        (loss,) = layer.losses
+    alone = [one_by_one(logits[i : i + 1], LABELS[i : i + 1], LENGTHS[i : i + 1]) for i in range(3)]
+    np.testing.assert_allclose(loss, np.mean(weights * [a[0] for a in alone]), rtol=1e-5)
+    expected = np.concatenate([w / 3 * a[1] for w, a in zip(weights, alone, strict=True)])
+    np.testing.assert_allclose(tape.gradient(loss, x), expected, atol=1e-5)
+    rates = [CTCLossLayer() for _ in range(3)]
+    for i, one in enumerate(rates):
+        one(logits[i : i + 1], ragged(LABELS[i : i + 1]), LENGTHS[i : i + 1])
+    rates = [float(one.ler.result()) for one in rates]
+    assert float(layer.ler.result()) == pytest.approx(np.average(rates, weights=weights))
+
+
+def test_batches_without_rows_frames_or_labels():
+    for shape in ((0, 5, C), (2, 0, C), (0, 0, C)):
+        layer = CTCLossLayer()
+        lengths = np.full(shape[0], shape[1], np.int32)
+        labels = tf.RaggedTensor.from_row_lengths(np.zeros(0, np.int32), 0 * lengths)
+        _, loss, gradient = run(layer, np.zeros(shape, np.float32), labels, lengths)
+        assert loss == 0 and gradient.shape == shape and layer.ler.result() == 0
+
+
 def test_config_round_trip():
     layer = keras.saving.deserialize_keras_object(
-        keras.saving.serialize_keras_object(CTCLossLayer(infeasible="skip", name="ctc"))
+        keras.saving.serialize_keras_object(
+            CTCLossLayer(infeasible="skip", weight=0.3, name="words")
+        )
     )
     assert isinstance(layer, CTCLossLayer)
-    assert (layer.infeasible, layer.name, layer.dtype) == ("skip", "ctc", "float32")
+    assert (layer.infeasible, layer.name, layer.dtype) == ("skip", "words", "float32")
+    assert layer.weight == 0.3 and layer.loss_fn is ctc_loss
+    assert [m.name for m in layer.metrics] == ["words_ler", "words_loss", "words_skipped"]

@@ -2,10 +2,8 @@
 
 import keras
 import numpy as np
-import pytest
-import tensorflow as tf
 
-from ctc_tutorial.layers import CTCLossLayer, _label_error_rates, sparse_op_loss
+from ctc_tutorial.layers import CTCLossLayer, sparse_op_loss
 from ctc_tutorial.losses import ctc_loss
 
 C = 6
@@ -53,47 +51,11 @@ def test_the_default_is_exact_where_the_sparse_op_gives_inf():
     assert np.isinf(theirs.losses[0])
 
 
-@pytest.mark.parametrize("longest", [12, 64, 150])  # 150: over three int64
-@pytest.mark.parametrize("jit_compile", [False, True])
-def test_error_rates_agree_with_tensorflow_ops(jit_compile, longest):
-    frames, batch = 200, 32
-    label_length = RNG.integers(1, longest + 1, batch).astype(np.int32)
-    label_length[:2] = longest
-    labels = RNG.integers(0, C - 1, (batch, 192)).astype(np.int32)
-    paths = RNG.integers(0, C, (batch, frames))  # far from the labels, and half of them near
-    paths[1::2] = labels[1::2].repeat(2, axis=1)[:, :frames]
-    paths[RNG.random(paths.shape) < 0.1] = C - 1
-    paths[2] = C - 1  # nothing but blanks
-    logits = RNG.normal(size=(batch, frames, C)) + 10 * np.eye(C)[paths]
-    logits = logits.astype(np.float32)
-    lengths = np.minimum(2 * label_length, frames).astype(np.int32)
-    lengths[0] = frames
-    rates = tf.function(_label_error_rates, jit_compile=jit_compile)(
-        logits, labels, lengths, label_length
-    )
-    (decoded,), _ = tf.nn.ctc_greedy_decoder(logits.transpose(1, 0, 2), lengths)
-    truth = tf.RaggedTensor.from_tensor(labels, lengths=label_length).to_sparse()
-    expected = tf.edit_distance(decoded, tf.cast(truth, tf.int64))
-    np.testing.assert_allclose(rates, expected, rtol=1e-6)
-
-
-def test_error_rates_of_batches_of_any_width():
-    """Through the layer, which pads: perfect paths but for one wrong label."""
-    for width in (1, 63, 64, 65, 130):
-        labels = np.arange(width)[None] % (C - 1)
-        paths = labels.copy()
-        paths[0, width // 2] = C - 1
-        layer = CTCLossLayer()
-        logits = 10 * np.eye(C, dtype=np.float32)[paths]
-        layer(logits, labels, np.array([width]), np.array([width]))
-        assert float(layer.ler.result()) == pytest.approx(1 / width)
-
-
 def test_under_xla_an_infeasible_utterance_shows_in_the_loss():
     model = dense_label_model(jit_compile=True)
     inputs = [X, LABELS, np.array([20, 13, 2, 17], np.int32), LABEL_LENGTHS]
     assert model.evaluate(inputs, verbose=0)[0] == np.inf
-    inputs = [X, LABELS, LENGTHS, np.array([4, 0, 3, 2], np.int32)]  # an empty truth
+    inputs = [X, LABELS, LENGTHS, np.array([4, 5, 3, 2], np.int32)]  # more labels than there are
     assert np.isnan(model.evaluate(inputs, verbose=0)[0])
 
 

@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ctc_tutorial.batches import pad_features, sparse_labels
+from ctc_tutorial.batches import pad_batch, repeat_batch, sparse_labels
+from ctc_tutorial.bucketing import bucketed_dataset
+from ctc_tutorial.decoding import greedy_decode
+from ctc_tutorial.encoders import audio_encoder, lstm_encoder
 from ctc_tutorial.layers import CTCLossLayer
 from ctc_tutorial.models import build_models
 
@@ -16,40 +19,48 @@ RNG = np.random.default_rng(0)
 F, C = 4, 6
 SEQUENCES = [RNG.normal(size=(t, F)).astype(np.float32) for t in (20, 9, 14, 30, 11)]
 LABELS = [[0, 1, 1, 4], [2], [4, 0, 0], [3, 2, 1, 0, 0, 1], [2, 3]]
-X, LENGTHS = pad_features(SEQUENCES)
-INPUTS = {"features": X, "labels": sparse_labels(LABELS), "feature_length": LENGTHS}
+INPUTS, TO_PREDICT = pad_batch(SEQUENCES, LABELS), pad_batch(SEQUENCES)
+X, LENGTHS = TO_PREDICT.values()
+
+
+def lstm_models(num_features=F, num_classes=C, **options):
+    return build_models(lstm_encoder, num_features, num_classes, **options)
+
+
+def alone(predict_model, x):
+    return predict_model({"features": x[None], "feature_length": np.array([len(x)])})["logits"]
 
 
 def reference_loss(predict_model, sequences=SEQUENCES, labels=LABELS) -> float:
     """Mean over utterances, each alone and unpadded, by TensorFlow's dense op."""
     losses = []
     for x, ids in zip(sequences, labels, strict=True):
-        logits = predict_model(x[None])
+        logits = alone(predict_model, x)
         losses.append(tf.nn.ctc_loss([ids], logits, [len(ids)], [len(x)], False, None, C - 1)[0])
     return float(np.mean(losses))
 
 
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_padded_batch_equals_single_utterances(bidirectional):
-    train_model, predict_model = build_models(F, C, bidirectional=bidirectional, seed=0)
+    train_model, predict_model = lstm_models(bidirectional=bidirectional, seed=0)
     train_model.compile("sgd")
     result = train_model.evaluate(INPUTS, batch_size=5, return_dict=True, verbose=0)
     assert result["loss"] == pytest.approx(reference_loss(predict_model), rel=1e-5)
-    padded = predict_model.predict(X, verbose=0)
+    padded = predict_model.predict(TO_PREDICT, verbose=0)["logits"]
     for row, x in zip(padded, SEQUENCES, strict=True):
-        np.testing.assert_allclose(row[: len(x)], predict_model(x[None])[0], atol=2e-6)
+        np.testing.assert_allclose(row[: len(x)], alone(predict_model, x)[0], atol=2e-6)
 
 
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_gradients_of_a_padded_batch(bidirectional):
-    train_model, predict_model = build_models(F, C, bidirectional=bidirectional, seed=0)
+    train_model, predict_model = lstm_models(bidirectional=bidirectional, seed=0)
     with tf.GradientTape() as tape:
-        train_model([tf.constant(X), INPUTS["labels"], tf.constant(LENGTHS)])
+        train_model(next(iter(repeat_batch(INPUTS))))  # as tensors, all of them
         (loss,) = train_model.losses
     gradients = tape.gradient(loss, train_model.trainable_variables)
     with tf.GradientTape() as tape:
         losses = [
-            tf.nn.ctc_loss([ids], predict_model(x[None]), [len(ids)], [len(x)], False, None, C - 1)
+            tf.nn.ctc_loss([ids], alone(predict_model, x), [len(ids)], [len(x)], False, None, C - 1)
             for x, ids in zip(SEQUENCES, LABELS, strict=True)
         ]
         expected_loss = tf.reduce_mean(tf.concat(losses, 0))
@@ -62,12 +73,11 @@ def test_gradients_of_a_padded_batch(bidirectional):
 def test_four_label_routes_give_one_loss(pair):
     """Sparse, ragged, dense with lengths, and each utterance alone: all within 1e-4."""
     features, labels = zip(*pair, strict=True)
-    x, lengths = pad_features(features)
-    train_model, predict_model = build_models(13, 28, seed=1)
+    train_model, predict_model = lstm_models(13, 28, seed=1)
     train_model.compile("sgd")
-    sparse = sparse_labels(labels)
-    inputs = {"features": x, "labels": sparse, "feature_length": lengths}
-    logits, layer = predict_model(x), CTCLossLayer()
+    inputs = pad_batch(features, labels)
+    sparse, lengths = inputs["labels"], inputs["feature_length"]
+    logits, layer = predict_model(pad_batch(features))["logits"], CTCLossLayer()
     dense, label_length = tf.sparse.to_dense(sparse), np.array([len(ids) for ids in labels])
     routes = [train_model.evaluate(inputs, verbose=0)[0]]
     for arguments in ((tf.RaggedTensor.from_sparse(sparse),), (dense, label_length)):
@@ -75,7 +85,7 @@ def test_four_label_routes_give_one_loss(pair):
         routes += layer.losses
     expected = np.mean(
         [
-            tf.nn.ctc_loss([i], predict_model(f[None]), [len(i)], [len(f)], False, blank_index=27)
+            tf.nn.ctc_loss([i], alone(predict_model, f), [len(i)], [len(f)], False, blank_index=27)
             for f, i in pair
         ]
     )
@@ -83,25 +93,34 @@ def test_four_label_routes_give_one_loss(pair):
 
 
 def test_ways_to_feed_and_metrics_per_epoch():
-    train_model, _ = build_models(F, C, units=8, seed=0)
+    train_model, _ = lstm_models(units=8, seed=0)
     train_model.compile("sgd")
-    as_list = list(INPUTS.values())
     whole = train_model.evaluate(INPUTS, verbose=0, batch_size=5)
-    np.testing.assert_allclose(train_model.evaluate(as_list, verbose=0, batch_size=5), whole)
     # Partial batches weigh each utterance the same, in the loss and in ler.
     partial = train_model.evaluate(INPUTS, verbose=0, batch_size=2)
     np.testing.assert_allclose(partial, whole, rtol=1e-5)
-    dataset = tf.data.Dataset.from_tensor_slices((INPUTS,)).batch(2)
-    np.testing.assert_allclose(train_model.evaluate(dataset, verbose=0), whole, rtol=1e-5)
+    bucketed = bucketed_dataset(SEQUENCES, LABELS, 2)
+    for dataset in (tf.data.Dataset.from_tensor_slices(INPUTS).batch(2), bucketed):
+        np.testing.assert_allclose(train_model.evaluate(dataset, verbose=0), whole, rtol=1e-5)
+
+
+@pytest.mark.parametrize("encoder_fn", [lstm_encoder, audio_encoder])
+def test_predicting_a_bucketed_dataset_is_predicting_one_by_one(encoder_fn):
+    """Its batches differ in length, and Keras joins their logits to a ragged tensor."""
+    _, predict_model = build_models(encoder_fn, F, C, seed=0)
+    outputs = predict_model.predict(bucketed_dataset(SEQUENCES, batch_size=2, shuffle=False))
+    alone = [predict_model.predict(pad_batch([x]), verbose=0) for x in SEQUENCES]
+    for found, one in zip(greedy_decode(**outputs), alone, strict=True):
+        np.testing.assert_array_equal(found, greedy_decode(**one)[0])
 
 
 def test_fit_reports_ler_of_each_epoch_and_of_validation():
-    train_model, predict_model = build_models(F, C, units=8, seed=0)
+    train_model, predict_model = lstm_models(units=8, seed=0)
     train_model.compile(keras.optimizers.SGD(0.0))
     arguments = {"epochs": 2, "batch_size": 5, "verbose": 0}
     history = train_model.fit(INPUTS, None, validation_data=(INPUTS, None), **arguments).history
     (decoded,), _ = tf.nn.ctc_greedy_decoder(
-        tf.transpose(predict_model(X), [1, 0, 2]), LENGTHS, merge_repeated=True
+        tf.transpose(predict_model(TO_PREDICT)["logits"], [1, 0, 2]), LENGTHS, merge_repeated=True
     )
     distances = tf.edit_distance(decoded, tf.cast(INPUTS["labels"], tf.int64))
     assert set(history) == {"loss", "ler", "val_loss", "val_ler"}
@@ -112,10 +131,9 @@ def test_fit_reports_ler_of_each_epoch_and_of_validation():
 
 def test_skipped_are_counted_per_epoch():
     layer = CTCLossLayer(infeasible="skip")
-    train_model, predict_model = build_models(F, C, units=8, loss_layer=layer, seed=0)
+    train_model, predict_model = lstm_models(units=8, loss_layer=layer, seed=0)
     train_model.compile(keras.optimizers.SGD(0.0))
-    # Not the last one: Keras 3.12 cannot take rows of a sparse tensor whose last row is empty.
-    inputs = {**INPUTS, "labels": sparse_labels([LABELS[0], [], *LABELS[2:]])}
+    inputs = {**INPUTS, "labels": sparse_labels([LABELS[0], [1] * 9, *LABELS[2:]])}
     history = train_model.fit(inputs, epochs=2, batch_size=5, verbose=0).history
     assert history["skipped"] == [1, 1]
     sequences, labels = ([x[0], *x[2:]] for x in (SEQUENCES, LABELS))
@@ -125,35 +143,35 @@ def test_skipped_are_counted_per_epoch():
 
 @pytest.mark.training
 def test_train_on_batch_learns_and_the_weights_are_shared(training_seed):
-    train_model, predict_model = build_models(F, C, seed=training_seed)
+    train_model, predict_model = lstm_models(seed=training_seed)
     train_model.compile(keras.optimizers.Adam(0.02))
-    before = predict_model.predict(X, verbose=0)
+    before = predict_model.predict(TO_PREDICT, verbose=0)["logits"]
     untrained = reference_loss(predict_model)
     for _ in range(60):
         train_model.train_on_batch(INPUTS)
     assert reference_loss(predict_model) < 0.2 * untrained
-    assert np.abs(predict_model.predict(X, verbose=0) - before).max() > 0.1
+    assert np.abs(predict_model.predict(TO_PREDICT, verbose=0)["logits"] - before).max() > 0.1
     assert reference_loss(predict_model) == pytest.approx(
         train_model.evaluate(INPUTS, verbose=0, batch_size=5)[0], rel=1e-5
     )
 
 
 def test_jit_compile_auto_is_off():
-    train_model, _ = build_models(F, C)
+    train_model, _ = lstm_models()
     train_model.compile("sgd", jit_compile="auto")
     assert train_model.jit_compile is False
 
 
 def test_seed_fixes_the_weights():
-    first, again = (build_models(F, C, seed=7)[1].get_weights() for _ in range(2))
-    other, fresh = build_models(F, C, seed=8)[1].get_weights(), build_models(F, C)[1].get_weights()
+    first, again = (lstm_models(seed=7)[1].get_weights() for _ in range(2))
+    other, fresh = lstm_models(seed=8)[1].get_weights(), lstm_models()[1].get_weights()
     for a, b in zip(first, again, strict=True):
         np.testing.assert_array_equal(a, b)
     assert np.abs(first[0] - other[0]).max() > 0 and np.abs(first[0] - fresh[0]).max() > 0
 
 
 def test_save_and_load_both_models(tmp_path):
-    train_model, predict_model = build_models(F, C, units=8, seed=0)
+    train_model, predict_model = lstm_models(units=8, seed=0)
     train_model.compile(keras.optimizers.SGD(0.05, momentum=0.9))
     train_model.train_on_batch(INPUTS)
     train_model.save(tmp_path / "train.keras")
@@ -166,21 +184,21 @@ def test_save_and_load_both_models(tmp_path):
     for a, b in zip(loaded.get_weights(), train_model.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
     # In a fresh process, which has never heard of the package, with one utterance.
-    np.save(tmp_path / "x.npy", X[:1])
-    expected = keras.saving.load_model(tmp_path / "predict.keras")(X[:1])
+    np.savez(tmp_path / "x.npz", **pad_batch(SEQUENCES[:1]))
+    expected = keras.saving.load_model(tmp_path / "predict.keras")(pad_batch(SEQUENCES[:1]))
     code = (
         "import keras, numpy as np; m = keras.saving.load_model('predict.keras');"
-        "np.save('y.npy', m.predict(np.load('x.npy'), verbose=0))"
+        "np.save('y.npy', m.predict(dict(np.load('x.npz')), verbose=0)['logits'])"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path)
-    np.testing.assert_allclose(np.load(tmp_path / "y.npy"), expected, atol=1e-6)
+    np.testing.assert_allclose(np.load(tmp_path / "y.npy"), expected["logits"], atol=1e-6)
 
 
 @pytest.mark.training
 def test_mixed_precision_trains(training_seed):
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
-        train_model, _ = build_models(F, C, seed=training_seed)
+        train_model, _ = lstm_models(seed=training_seed)
     finally:
         keras.config.set_dtype_policy("float32")
     train_model.compile(keras.optimizers.Adam(0.02))

@@ -1,4 +1,4 @@
-"""`bucketed_dataset`: what it yields, in which order, and what it refuses."""
+"""Bucketing: what it yields, in which order, and what it refuses."""
 
 import itertools
 import subprocess
@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ctc_tutorial.batches import bucketed_dataset
+from ctc_tutorial.batches import dense_labels
+from ctc_tutorial.bucketing import bucketed_dataset, bucketed_stream
 from ctc_tutorial.layers import CTCLossLayer
 
 CLASSES = 6
@@ -32,17 +33,19 @@ def stream(features, labels):
 
 
 def numbers(dataset):
-    return [list(batch["features"].numpy()[:, 0, 0].astype(int)) for (batch,) in dataset]
+    return [list(batch["features"].numpy()[:, 0, 0].astype(int)) for batch in dataset]
 
 
 @pytest.mark.parametrize("shuffle", [True, False])
 @pytest.mark.parametrize("streamed", [True, False])
 def test_every_utterance_comes_once_with_its_labels_and_zero_padding(shuffle, streamed):
     features, labels = utterances(1003)
-    source = (stream(features, labels), None) if streamed else (features, labels)
-    dataset = bucketed_dataset(*source, 4, CLASSES, shuffle=shuffle)
+    if streamed:
+        dataset = bucketed_stream(stream(features, labels), 4, shuffle=shuffle)
+    else:
+        dataset = bucketed_dataset(features, labels, 4, shuffle=shuffle)
     seen = []
-    for (batch,) in dataset:
+    for batch in dataset:
         ids = tf.sparse.to_dense(batch["labels"], default_value=-1).numpy()
         assert batch["labels"].dtype == batch["feature_length"].dtype == tf.int32
         rows = zip(batch["features"].numpy(), batch["feature_length"].numpy(), ids, strict=True)
@@ -65,8 +68,8 @@ def test_the_order_is_a_function_of_seed_and_epoch(streamed):
 
     def dataset(**options):
         if streamed:
-            return bucketed_dataset(stream(features, labels), None, 4, CLASSES, **options)
-        return bucketed_dataset(features, labels, 4, CLASSES, **options)
+            return bucketed_stream(stream(features, labels), 4, **options)
+        return bucketed_dataset(features, labels, 4, **options)
 
     one = dataset(seed=3)
     epochs = [numbers(one) for _ in range(3)]
@@ -82,65 +85,36 @@ def test_the_order_is_a_function_of_seed_and_epoch(streamed):
 
 def test_less_than_a_tenth_of_the_frames_is_padding():
     features, labels = utterances(4000)
-    lengths = [
-        b["feature_length"].numpy() for (b,) in bucketed_dataset(features, labels, 16, CLASSES)
-    ]
+    lengths = [b["feature_length"].numpy() for b in bucketed_dataset(features, labels, 16)]
     assert 1 - sum(x.sum() for x in lengths) / sum(x.max() * len(x) for x in lengths) < 0.1
     lengths = np.array([len(f) for f in features]).reshape(-1, 16)  # without bucketing
     assert 1 - lengths.sum() / (lengths.max(axis=1) * 16).sum() > 0.4
 
 
-def test_dense_labels_for_distribution():
+def test_weights_and_a_second_label_stay_with_their_utterance():
     features, labels = utterances(30)
-    dataset = bucketed_dataset(features, labels, 4, CLASSES, dense_labels=True)
-    batches = [batch for (batch,) in dataset]
-    assert dataset.cardinality() == len(batches) == 7
-    assert dataset.element_spec[0]["features"].shape == (4, None, 3)
-    for batch in batches:
-        rows = zip(*(batch[k].numpy() for k in ("features", "labels", "label_length")), strict=True)
-        for frames, row, length in rows:
-            np.testing.assert_array_equal(row[:length], labels[int(frames[0, 0])])
-            assert not row[length:].any()
+    others = {"word_labels": [[n, n] if n % 3 else [] for n in range(30)]}
+    others |= {"sample_weight": np.arange(30) / 2, "place": np.arange(60).reshape(30, 2)}
+    for batch in bucketed_dataset(features, labels, 4, **others):
+        rows = batch["features"].numpy()[:, 0, 0].astype(int)
+        words = tf.RaggedTensor.from_sparse(batch["word_labels"]).to_list()
+        assert words == [others["word_labels"][n] for n in rows]
+        np.testing.assert_array_equal(batch["sample_weight"], rows / 2)
+        np.testing.assert_array_equal(batch["place"], others["place"][rows])
 
 
-def test_a_full_last_batch_costs_other_utterances_every_pass_not_the_longest():
+def test_without_labels_in_order_to_predict():
+    features, _ = utterances(9)
+    dataset = bucketed_dataset(features, batch_size=4, shuffle=False)
+    assert list(itertools.chain(*numbers(dataset))) == list(range(9))
+    assert set(dataset.element_spec) == {"features", "feature_length"}
+
+
+def test_batches_are_cut_anew_in_every_pass():
     features, labels = utterances(43)
-    dataset = bucketed_dataset(features, labels, 8, CLASSES, dense_labels=True)
-    missing = [set(range(43)) - set(itertools.chain(*numbers(dataset))) for _ in range(4)]
-    assert [len(m) for m in missing] == [3] * 4 and len(set.union(*missing)) > 6
-    with pytest.raises(ValueError, match="one batch"):
-        bucketed_dataset(features[:7], labels[:7], 8, CLASSES, dense_labels=True)
-
-
-BAD = [
-    ([], "has no labels"),
-    ([1, 5], "label id 5 at position 1"),
-    ([-1, 2], "label id -1 at position 0"),
-    ([1] * 4, "needs at least 7"),
-]
-
-
-@pytest.mark.parametrize(("ids", "problem"), BAD)
-def test_what_ctc_cannot_score_is_refused_or_left_out_by_number(ids, problem):
-    features, labels = utterances(9)
-    features[5], labels[5] = features[5][:12], np.array(ids, int)
-    options = {"num_classes": CLASSES, "logit_length": lambda frames: frames // 2}
-    with pytest.raises(ValueError, match=f"utterance 5 .*{problem}"):
-        bucketed_dataset(features, labels, 2, **options)
-    streamed = bucketed_dataset(stream(features, labels), None, 2, **options)
-    with pytest.raises(tf.errors.InvalidArgumentError, match=f"utterance 5 .*{problem}"):
-        list(streamed)
-    with pytest.warns(UserWarning, match=f"left out: utterance 5 .*{problem}"):
-        dataset = bucketed_dataset(features, labels, 2, infeasible="drop", **options)
-    assert sorted(itertools.chain(*numbers(dataset))) == [0, 1, 2, 3, 4, 6, 7, 8]
-
-
-def test_the_rule_for_logit_lengths_decides():
-    features, labels = [np.zeros((12, 3))], [np.array([1, 1, 2, 3, 4])]  # five labels, one repeat
-    for rule in (lambda n: n, lambda n: n // 2):
-        bucketed_dataset(features, labels, 1, CLASSES, logit_length=rule)
-    with pytest.raises(ValueError, match="utterance 0 has 4 logit frames but needs at least 6"):
-        bucketed_dataset(features, labels, 1, CLASSES, logit_length=lambda n: n // 3)
+    dataset = bucketed_dataset(features, labels, 8)
+    sizes = [sorted(map(len, numbers(dataset))) for _ in range(3)]
+    assert sizes == [[3, 8, 8, 8, 8, 8]] * 3 and dataset.cardinality() == 6
 
 
 def test_a_stream_is_read_only_as_far_as_needed():
@@ -151,25 +125,26 @@ def test_a_stream_is_read_only_as_far_as_needed():
             read.append(number)
             yield np.zeros((20, 3)), np.array([1])
 
-    next(iter(bucketed_dataset(endless, None, 2, CLASSES)))
+    next(iter(bucketed_stream(endless, 2)))
     assert len(read) <= 3 * 64 * 2  # three windows, however long the stream
 
 
-def test_bad_arguments():
-    features, labels = utterances(4)
-    with pytest.raises(ValueError, match="at least one utterance"):
-        bucketed_dataset([], [], 2, CLASSES)
-    with pytest.raises(ValueError, match=r"shorter|longer"):
-        bucketed_dataset(features, labels[:3], 2, CLASSES)
-    with pytest.raises(ValueError, match="labels is None"):
-        bucketed_dataset(stream(features, labels), labels, 2, CLASSES)
-    with pytest.raises(ValueError, match="infeasible"):
-        bucketed_dataset(features, labels, 2, CLASSES, infeasible="ignore")
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda x, y: bucketed_dataset([], []), "at least one utterance"),
+        (lambda x, y: bucketed_stream(lambda: []), "at least one utterance"),
+        (lambda x, y: bucketed_dataset(x, y[:3]), "4 utterances but 3 items of labels"),
+        (lambda x, y: bucketed_dataset(x, y, speaker=[1]), "4 utterances but 1 items of speaker"),
+        (lambda x, y: bucketed_dataset(x, y, 0), "batch_size=0: a batch holds at least 1"),
+    ],
+)
+def test_what_makes_no_batches_is_refused(make, message):
+    with pytest.raises(ValueError, match=message):
+        make(*utterances(4))
 
 
-@pytest.mark.parametrize("dense", [True, False])
-def test_fit_takes_it_and_gets_the_right_loss(dense):
-    features, labels = utterances(8)
+def dense_layer_model(dense):
     inputs = {
         "features": keras.Input((None, 3), name="features"),
         "feature_length": keras.Input((), dtype="int32", name="feature_length"),
@@ -181,10 +156,10 @@ def test_fit_takes_it_and_gets_the_right_loss(dense):
     rest = [inputs[k] for k in ("labels", "feature_length", "label_length") if k in inputs]
     model = keras.Model(inputs, CTCLossLayer()(logits, *rest))
     model.compile(optimizer=keras.optimizers.SGD(0.0))
-    dataset = bucketed_dataset(features, labels, 2, CLASSES, dense_labels=dense)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        history = model.fit(dataset, epochs=2, verbose=0, shuffle=False)
+    return model
+
+
+def mean_loss(model, features, labels):
     kernel, bias = model.get_weights()
     losses = [
         tf.nn.ctc_loss(
@@ -193,14 +168,50 @@ def test_fit_takes_it_and_gets_the_right_loss(dense):
         )
         for f, ids in zip(features, labels, strict=True)
     ]  # fmt: skip
-    np.testing.assert_allclose(history.history["loss"], [np.mean(losses)] * 2, rtol=1e-5)
+    return np.mean(losses)
+
+
+@pytest.mark.parametrize("dense", [True, False])
+def test_fit_takes_it_without_a_warning_and_gets_the_right_loss(dense):
+    features, labels = utterances(8)
+    model, dataset = dense_layer_model(dense), bucketed_dataset(features, labels, 2)
+    dataset = dataset.map(dense_labels) if dense else dataset
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message="Your input ran out of data")
+        history = model.fit(dataset, epochs=2, verbose=0)
+    expected = [mean_loss(model, features, labels)] * 2
+    np.testing.assert_allclose(history.history["loss"], expected, rtol=1e-5)
+
+
+def test_a_repeated_stream_in_fit_does_not_run_out_of_data():
+    features, labels = utterances(8)
+    model, dataset = dense_layer_model(False), bucketed_stream(stream(features, labels), 2)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message="Your input ran out of data")
+        history = model.fit(dataset.repeat(), epochs=3, steps_per_epoch=4, verbose=0)
+    expected = [mean_loss(model, features, labels)] * 3
+    np.testing.assert_allclose(history.history["loss"], expected, rtol=1e-5)
+
+
+def test_keras_does_not_complain_of_shuffling():
+    """Its warning that a dataset can't be shuffled is told to readers by no cell of a notebook."""
+    code = (
+        "import keras, numpy as np, warnings\n"
+        "from ctc_tutorial import bucketed_dataset\n"
+        "model = keras.Sequential([keras.layers.Dense(1)])\n"
+        "data = bucketed_dataset([np.ones((3, 2))]).map(lambda x: (x['features'], x['features']))\n"
+        "model.compile('sgd', 'mse'); model.fit(data, verbose=0)\n"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert run.returncode == 0 and "shuffle" not in run.stderr, run.stderr
 
 
 PAGE_FAULTS = """
 import ctypes, resource
 import numpy as np
 import tensorflow as tf
-from ctc_tutorial.batches import bucketed_dataset
+from ctc_tutorial.batches import dense_labels
+from ctc_tutorial.bucketing import bucketed_dataset, bucketed_stream
 
 libc = ctypes.CDLL(None)
 libc.malloc.restype, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
@@ -216,7 +227,7 @@ def faults(size):
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
 assert faults(8 << 20) < 100  # of 4 kB each
-list(bucketed_dataset([np.zeros((9, 2))], [[0]], 1, 3))
+list(bucketed_dataset([np.zeros((9, 2))], [[0]], 1))
 assert faults(24 << 20) < 100
 """
 
@@ -230,11 +241,11 @@ def test_other_buffers_are_not_fetched_from_the_kernel_every_time():
 
 def test_passes_can_overlap_and_be_left_before_their_end():
     features, labels = utterances(30)
-    dataset = bucketed_dataset(features, labels, 4, CLASSES, shuffle=False)
+    dataset = bucketed_dataset(features, labels, 4, shuffle=False)
     expected = [features[i][0, 0] for i in range(0, 30, 4)]
     passes = [iter(dataset) for _ in range(3)]
-    seen = [[next(one)[0]["features"].numpy()[0, 0, 0] for one in passes] for _ in expected]
+    seen = [[next(one)["features"].numpy()[0, 0, 0] for one in passes] for _ in expected]
     np.testing.assert_array_equal(seen, np.transpose([expected] * 3))
     assert all(next(one, None) is None for one in passes)
     for _ in range(20):
-        assert next(iter(dataset))[0]["features"][0, 0, 0] == 0
+        assert next(iter(dataset))["features"][0, 0, 0] == 0

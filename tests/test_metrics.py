@@ -1,0 +1,83 @@
+"""The label error rate as a metric, against TensorFlow's decoder and edit distance."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from ctc_tutorial.metrics import LabelErrorRate, label_error_rates
+
+C = 6
+RNG = np.random.default_rng(0)
+
+
+@pytest.mark.parametrize("longest", [12, 64, 150])  # 150: over three int64
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_error_rates_agree_with_tensorflow_ops(jit_compile, longest):
+    frames, batch = 200, 32
+    label_length = RNG.integers(1, longest + 1, batch).astype(np.int32)
+    label_length[:2] = longest
+    labels = RNG.integers(0, C - 1, (batch, 192)).astype(np.int32)
+    paths = RNG.integers(0, C, (batch, frames))  # far from the labels, and half of them near
+    paths[1::2] = labels[1::2].repeat(2, axis=1)[:, :frames]
+    paths[RNG.random(paths.shape) < 0.1] = C - 1
+    paths[2] = C - 1  # nothing but blanks
+    logits = RNG.normal(size=(batch, frames, C)) + 10 * np.eye(C)[paths]
+    logits = logits.astype(np.float32)
+    lengths = np.minimum(2 * label_length, frames).astype(np.int32)
+    lengths[0] = frames
+    rates = tf.function(label_error_rates, jit_compile=jit_compile)(
+        logits, labels, lengths, label_length
+    )
+    (decoded,), _ = tf.nn.ctc_greedy_decoder(logits.transpose(1, 0, 2), lengths)
+    reference = tf.RaggedTensor.from_tensor(labels, lengths=label_length).to_sparse()
+    expected = tf.edit_distance(decoded, tf.cast(reference, tf.int64))
+    np.testing.assert_allclose(rates, expected, rtol=1e-6)
+
+
+def test_error_rates_of_batches_of_any_width():
+    """Perfect paths but for one wrong label."""
+    for width in (1, 63, 64, 65, 130):
+        labels = np.arange(width)[None] % (C - 1)
+        paths = labels.copy()
+        paths[0, width // 2] = C - 1
+        logits = 10 * np.eye(C, dtype=np.float32)[paths]
+        (rate,) = label_error_rates(logits, labels, np.array([width]), np.array([width]))
+        assert float(rate) == pytest.approx(1 / width)
+
+
+def read(*paths):
+    return 10 * np.eye(C, dtype=np.float32)[np.array(paths)]
+
+
+@pytest.mark.parametrize("graph", [False, True])
+def test_the_metric_is_the_weighted_mean_of_the_rates(graph):
+    """By hand: 1 of 2 labels wrong, 2 labels for 1, all right."""
+    metric = LabelErrorRate()
+    update = tf.function(metric.update_state) if graph else metric.update_state
+    logits = read([0, 0, 5, 1], [2, 5, 2, 2], [3, 3, 3, 3])
+    labels, lengths = np.array([[0, 2], [2, 0], [3, 0]]), np.array([2, 1, 1])
+    update(logits, labels, np.array([4, 4, 2]), lengths)
+    assert float(metric.result()) == pytest.approx((1 / 2 + 1 + 0) / 3)
+    update(logits[:1], labels[:1], np.array([4]), lengths[:1])
+    assert float(metric.result()) == pytest.approx((1 / 2 + 1 + 0 + 1 / 2) / 4)
+    metric.reset_state()
+    update(logits, labels, np.array([4, 4, 2]), lengths, np.array([1.0, 0.0, 3.0]))
+    assert float(metric.result()) == pytest.approx(1 / 2 / 4)
+
+
+def test_an_utterance_without_labels_is_left_out():
+    metric = LabelErrorRate()
+    metric.update_state(read([0, 0], [1, 1]), np.zeros((2, 1), int), [2, 2], [1, 0])
+    assert metric.result() == 0
+    metric.update_state(read([1, 1]), np.zeros((1, 1), int), [2], [0])
+    assert metric.result() == 0
+    metric.update_state(read([1, 1]), np.zeros((1, 1), int), [2], [1])
+    assert float(metric.result()) == pytest.approx(1 / 2)
+
+
+def test_the_metric_comes_back_from_its_configuration():
+    again = keras.saving.deserialize_keras_object(
+        keras.saving.serialize_keras_object(LabelErrorRate(name="words"))
+    )
+    assert isinstance(again, LabelErrorRate) and again.name == "words"
