@@ -33,10 +33,14 @@ def pad_batch(
     Raises:
         ValueError: see `pad_features`, or an input with another number of items.
 
-    >>> batch = pad_batch([np.ones((5, 13)), np.ones((3, 13))], [[7, 8], [2]], sample_weight=[1, 0.5])
-    >>> {name: (value.dtype.name, tuple(value.shape)) for name, value in batch.items()}
-    {'features': ('float32', (2, 5, 13)), 'feature_length': ('int32', (2,)), \
-'labels': ('int32', (2, 2)), 'sample_weight': ('float64', (2,))}
+    >>> features = [np.ones((5, 13)), np.ones((3, 13))]
+    >>> batch = pad_batch(features, labels=[[7, 8], [2]], sample_weight=[1, 0.5])
+    >>> for name, values in batch.items():
+    ...     print(name, values.shape)
+    features (2, 5, 13)
+    feature_length (2,)
+    labels (2, 2)
+    sample_weight (2,)
     """
     padded, lengths = pad_features(features)
     batch = {"features": padded, "feature_length": lengths}

@@ -80,8 +80,9 @@ def ctc_loss(
         raise ValueError(f"blank_index must be in [{-classes}, {classes}), not {blank_index}")
 
     frames, width = (x.shape[1] or tf.shape(x)[1] for x in (logits, labels))
-    logits = tf.pad(logits, [[0, 0], [0, -frames % _FRAMES], [0, 0]])
-    labels = tf.pad(labels, [[0, 0], [0, _LABELS - width % _LABELS]])  # at least one column
+    some = frames if isinstance(frames, int) else tf.maximum(frames, 1)  # at least one column
+    logits = tf.pad(logits, [[0, 0], [0, -some % _FRAMES], [0, 0]])
+    labels = tf.pad(labels, [[0, 0], [0, _LABELS - width % _LABELS]])  # likewise
     limits = tf.stack([frames, width])
     loss = _compiled(logits, labels, *lengths, limits, blank_index % classes)
     if zero_infinity:

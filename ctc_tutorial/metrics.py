@@ -64,7 +64,7 @@ def label_error_rates(logits: Any, labels: Any, logit_length: Any, label_length:
     logits, labels = tf.convert_to_tensor(logits), tf.cast(labels, tf.int32)
     logit_length, label_length = (tf.cast(n, tf.int32) for n in (logit_length, label_length))
     # XLA compiles anew for every shape: a few shapes for all batches, as in ctc_loss.
-    logits = tf.pad(logits, [[0, 0], [0, -tf.shape(logits)[1] % 64], [0, 0]])
+    logits = tf.pad(logits, [[0, 0], [0, -tf.maximum(tf.shape(logits)[1], 1) % 64], [0, 0]])
     labels = tf.pad(labels, [[0, 0], [0, 64 - tf.shape(labels)[1] % 64]])
     return _compiled(logits, labels, logit_length, label_length)
 

@@ -180,6 +180,16 @@ def test_infeasible_rows_are_inf_or_zero_and_never_move_the_weights():
     assert loss == 0 and not gradient.any()
 
 
+@pytest.mark.parametrize("shape", [(0, 5, 4), (2, 0, 4), (0, 0, 4)])
+def test_no_rows_or_no_frames(shape):
+    labels, lengths = np.zeros((shape[0], 2), np.int32), np.zeros(shape[0], np.int32)
+    logits = np.zeros(shape, np.float32)
+    loss, gradient = loss_and_gradient(logits, labels, lengths, lengths)
+    assert loss.tolist() == [0] * shape[0] and gradient.shape == shape
+    loss, _ = loss_and_gradient(logits, labels, lengths, lengths + 1)
+    assert loss.tolist() == [np.inf] * shape[0]
+
+
 def test_nan_stays_in_its_row_and_padding_is_ignored():
     logits, ids, frames, lengths = random_batch()
     frames, lengths = np.array([60, 40, 50]), np.array([12, 7, 9])

@@ -59,6 +59,7 @@ def assert_same(layers, x, tolerance=1e-5, **call):
         {"return_sequences": True},
         {"return_sequences": True, "return_state": True, "go_backwards": True},
         {"use_bias": False, "return_state": True},
+        {"return_sequences": True, "zero_output_for_mask": True},  # as inside Bidirectional
     ],
 )
 @pytest.mark.parametrize("shape", [(1, 1, 7), (11, 70, 7)])
