@@ -21,7 +21,7 @@ _ROOMS = {
     "layers": "CTCLossLayer sparse_op_loss",
     "metrics": "LabelErrorRate",
     "losses": "ctc_loss",
-    "models": "build_models",
+    "models": "CTCModel build_ctc_model build_models",
     "encoders": "audio_encoder crnn_encoder image_encoder length_mask lstm_encoder strided_length",
     "recurrent": "LSTM",
     "decoding": "decode_in_processes greedy_decode label_error_rate word_error_rate",

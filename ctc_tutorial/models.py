@@ -1,7 +1,8 @@
 # CTC in Keras 0.2.0, https://github.com/owner/name, MIT licence, (c) 2026 the authors of CTC in Keras. Keep this line.
-"""Two models on one set of weights, to train and to predict. Taught in notebook 04_two_models.
+"""Models that train with CTC: two on one set of weights, or one with a loss of its own.
 
-Copy layers.py (with its losses.py and metrics.py) with this file.
+Taught in notebooks 04_two_models and 02_the_add_loss_layer. Copy layers.py (with its losses.py and
+metrics.py) with this file.
 """
 
 from collections.abc import Callable
@@ -46,16 +47,123 @@ def build_models(
     >>> outputs["logits"].shape, outputs["logit_length"].tolist()
     ((2, 7, 28), [7, 4])
     """
+    inputs, outputs = _wired(encoder_fn, num_features, num_classes, seed, encoder_options)
+    labels = keras.Input((None,), dtype="int32", sparse=True, name="labels")
+    logits, logit_length = outputs["logits"], outputs["logit_length"]
+    passed_through = (loss_layer or CTCLossLayer())(logits, labels, logit_length)
+    train_model = LabelsAsInput({**inputs, "labels": labels}, passed_through)
+    return train_model, keras.Model(inputs, outputs)
+
+
+def build_ctc_model(
+    encoder_fn: Callable[..., tuple[Any, Any]],
+    num_features: int,
+    num_classes: int,
+    loss_layer: CTCLossLayer | None = None,
+    seed: int | None = None,
+    **encoder_options: Any,
+) -> "CTCModel":
+    """The same encoder and dense layer as one `CTCModel`; arguments as for `build_models`.
+
+    >>> def no_encoder(features, lengths, seed=None):
+    ...     return features, lengths
+    >>> model = build_ctc_model(no_encoder, num_features=13, num_classes=28)
+    >>> list(model.input), list(model.output)
+    (['features', 'feature_length'], ['logits', 'logit_length'])
+    """
+    inputs, outputs = _wired(encoder_fn, num_features, num_classes, seed, encoder_options)
+    return CTCModel(inputs, outputs, loss_layer=loss_layer)
+
+
+def _wired(encoder_fn, num_features, num_classes, seed, encoder_options):
+    """Inputs and outputs of an encoder and a dense layer, by name."""
     features = keras.Input((None, num_features), name="features")
     feature_length = keras.Input((), dtype="int32", name="feature_length")
-    labels = keras.Input((None,), dtype="int32", sparse=True, name="labels")
-
     of_encoder, of_dense = np.random.default_rng(seed).integers(2**31, size=2).tolist()
     hidden, logit_length = encoder_fn(features, feature_length, seed=of_encoder, **encoder_options)
     initializer = keras.initializers.TruncatedNormal(stddev=0.1, seed=of_dense)
     logits = keras.layers.Dense(num_classes, kernel_initializer=initializer, name="logits")(hidden)
-
-    passed_through = (loss_layer or CTCLossLayer())(logits, labels, logit_length)
     inputs = {"features": features, "feature_length": feature_length}
-    train_model = keras.Model({**inputs, "labels": labels}, passed_through)
-    return train_model, keras.Model(inputs, {"logits": logits, "logit_length": logit_length})
+    return inputs, {"logits": logits, "logit_length": logit_length}
+
+
+@keras.saving.register_keras_serializable(package="ctc_tutorial")
+class LabelsAsInput(keras.Model):
+    """A model whose loss a layer adds: it refuses y and sample_weight, which Keras would ignore.
+
+    >>> x = keras.Input((3,))
+    >>> model = LabelsAsInput(x, keras.layers.Dense(1)(x))
+    >>> model.compile("sgd")
+    >>> model.fit(np.ones((2, 3)), sample_weight=np.ones(2))
+    Traceback (most recent call last):
+    ValueError: y and sample_weight do not reach a loss that a layer adds: make them inputs of it
+    """
+
+    def fit(self, *args: Any, **kwargs: Any) -> Any:
+        _refuse(kwargs.get("y"), kwargs.get("sample_weight"))
+        return super().fit(*args, **kwargs)
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
+        _refuse(kwargs.get("y"), kwargs.get("sample_weight"))
+        return super().evaluate(*args, **kwargs)
+
+    def compute_loss(
+        self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, **kwargs
+    ) -> Any:
+        _refuse(y, sample_weight)  # where a dataset or train_on_batch brings them
+        return super().compute_loss(x, y, y_pred, sample_weight, **kwargs)
+
+
+def _refuse(y, sample_weight):
+    if y is not None or sample_weight is not None:
+        raise ValueError(
+            "y and sample_weight do not reach a loss that a layer adds: make them inputs of it"
+        )
+
+
+@keras.saving.register_keras_serializable(package="ctc_tutorial")
+class CTCModel(keras.Model):
+    """A functional model that computes CTC from y: one model to train and to predict.
+
+    Its output is the logits [B, T, C], and y = (labels, logit_length); or it is a dict of logits
+    and logit_length, as the encoders' lengths make it, and y = labels. Labels are sparse or ragged
+    ids [B, L], or dense ones: then y ends with their lengths. Loss, metric `ler` and what happens
+    to utterances that CTC can't align: as with the `CTCLossLayer` that it takes as `loss_layer`.
+    `sample_weight` counts in both.
+
+    >>> x = keras.Input((None, 13))
+    >>> model = CTCModel(x, keras.layers.Dense(28)(x))
+    >>> model.compile("sgd")
+    >>> labels = keras.ops.convert_to_tensor([[8, 9], [8, 0]])
+    >>> y = labels, np.array([7, 4]), np.array([2, 1])  # ids, frames, and how many ids
+    >>> list(model.fit(np.ones((2, 7, 13)), y, verbose=0).history)
+    ['ler', 'loss']
+    """
+
+    def __init__(self, inputs: Any, outputs: Any, name: str | None = None, **kwargs: Any) -> None:
+        loss_layer = kwargs.pop("loss_layer", None)
+        super().__init__(inputs=inputs, outputs=outputs, name=name, **kwargs)
+        self.loss_layer = loss_layer or CTCLossLayer()
+
+    def compute_loss(
+        self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, **kwargs
+    ) -> Any:
+        labels, *lengths = y if isinstance(y, tuple | list) else (y,)
+        if isinstance(y_pred, dict):
+            logits, lengths = y_pred["logits"], [y_pred["logit_length"], *lengths]
+        else:
+            logits = y_pred
+        self.loss_layer(logits, labels, *lengths, sample_weight=sample_weight)
+        return super().compute_loss(x, None, y_pred, None, **kwargs)  # the sum of self.losses
+
+    def get_config(self) -> dict:
+        loss_layer = keras.saving.serialize_keras_object(self.loss_layer)
+        return {**super().get_config(), "loss_layer": loss_layer}
+
+    @classmethod
+    def from_config(cls, config: dict, custom_objects: dict | None = None) -> "CTCModel":
+        config = {**config}
+        loss_layer = keras.saving.deserialize_keras_object(config.pop("loss_layer"))
+        model = super().from_config(config, custom_objects)
+        model.loss_layer = loss_layer
+        return model
