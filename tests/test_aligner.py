@@ -8,6 +8,7 @@ import ctc_tutorial as ctc
 from ctc_tutorial.aligner import middle_frames, share_in_words, train_aligner
 
 
+@pytest.mark.slow
 def test_both_utterances_exact_and_letters_inside_their_words(pair, request):
     features, labels = zip(*pair, strict=True)
     batch = ctc.pad_batch(features, labels)
@@ -57,6 +58,7 @@ def test_a_window_of_one_frame_says_the_same_of_equal_frames():
     np.testing.assert_allclose(logits[:, 5], logits[:, 3], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_padding_and_the_scale_of_the_features_change_nothing():
     def train(features, length=(12, 6)):
         batch = {**toy_batch(), "features": features, "feature_length": np.array(length)}

@@ -171,6 +171,7 @@ def mean_loss(model, features, labels):
     return np.mean(losses)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dense", [True, False])
 def test_fit_takes_it_without_a_warning_and_gets_the_right_loss(dense):
     features, labels = utterances(8)
@@ -183,6 +184,7 @@ def test_fit_takes_it_without_a_warning_and_gets_the_right_loss(dense):
     np.testing.assert_allclose(history.history["loss"], expected, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_repeated_stream_in_fit_does_not_run_out_of_data():
     features, labels = utterances(8)
     model, dataset = dense_layer_model(False), bucketed_stream(stream(features, labels), 2)
@@ -193,6 +195,7 @@ def test_a_repeated_stream_in_fit_does_not_run_out_of_data():
     np.testing.assert_allclose(history.history["loss"], expected, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_keras_does_not_complain_of_shuffling():
     """Its warning that a dataset can't be shuffled is told to readers by no cell of a notebook."""
     code = (
@@ -232,6 +235,7 @@ assert faults(24 << 20) < 100
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="of glibc's malloc")
 def test_other_buffers_are_not_fetched_from_the_kernel_every_time():
     """As they are in a process that has run TensorFlow 2.21's from_generator: see the source."""

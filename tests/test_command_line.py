@@ -32,6 +32,7 @@ def decoded(output: str) -> list[str]:
 SENTENCES = ["she had your dark suit in greasy wash water all year", "dark suit in greasy"]
 
 
+@pytest.mark.slow
 @pytest.mark.training
 @pytest.mark.parametrize("recording", ["bundled", "ldc93s1"])
 def test_both_recordings_are_read_back(recording, tmp_path, request, training_seed):
@@ -62,6 +63,7 @@ def test_both_recordings_are_read_back(recording, tmp_path, request, training_se
     assert outputs["logits"].shape == (1, 7, 28) and outputs["logit_length"].tolist() == [7]
 
 
+@pytest.mark.slow
 def test_own_stereo_recording_at_another_rate(tmp_path):
     waveform, rate = read_wav(BUNDLED)
     part = np.repeat(waveform[int(0.8 * rate) : int(1.5 * rate)], 2).astype(np.int16)

@@ -146,6 +146,7 @@ def test_no_two_weights_start_alike(encoder_fn):
             assert one.shape != other.shape or np.abs(one - other).max() > 0.01
 
 
+@pytest.mark.slow
 @pytest.mark.training
 @pytest.mark.parametrize(("encoder", "num_features"), ENCODERS)
 def test_the_models_share_weights_learn_and_come_back_from_a_file(

@@ -151,6 +151,7 @@ def test_public_functions_have_types(path):
             assert function.returns and not untyped, (function.name, untyped)
 
 
+@pytest.mark.slow
 def test_readme_code_runs(tmp_path):
     blocks = re.findall(r"```python\n(.*?)```", README, re.S)
     assert blocks
@@ -164,6 +165,7 @@ def test_readme_tells_of_every_helper():
         assert f"[`{name}`](ctc_tutorial/{name})" in README
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="repo2docker does not run on Windows")
 def test_binder_builds_from_the_requirements():
     command = [tool("jupyter-repo2docker"), "--no-build", "--debug", str(ROOT)]

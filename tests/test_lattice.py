@@ -206,6 +206,7 @@ def test_what_the_best_path_reads_is_aligned_to_the_best_path():
         np.testing.assert_array_equal(states, states_of(best, blank=27))
 
 
+@pytest.mark.slow
 def test_long_utterance():
     frames, length = 5000, 1000
     ids = np.random.default_rng(5).integers(27, size=length)

@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import pytest
 
 from ctc_tutorial.layers import CTCLossLayer, sparse_op_loss
 from ctc_tutorial.losses import ctc_loss
@@ -29,6 +30,7 @@ def dense_label_model(loss_fn=None, jit_compile=False):
     return model
 
 
+@pytest.mark.slow
 def test_three_ways_to_the_same_weights():
     results = []
     for loss_fn, jit_compile in ((sparse_op_loss, False), (None, False), (None, True)):
@@ -51,6 +53,7 @@ def test_the_default_is_exact_where_the_sparse_op_gives_inf():
     assert np.isinf(theirs.losses[0])
 
 
+@pytest.mark.slow
 def test_under_xla_an_infeasible_utterance_shows_in_the_loss():
     model = dense_label_model(jit_compile=True)
     inputs = [X, LABELS, np.array([20, 13, 2, 17], np.int32), LABEL_LENGTHS]

@@ -80,6 +80,7 @@ def test_toy_worked_by_hand():
     np.testing.assert_allclose(loss, -np.log([0.64, 0.36]), rtol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("blank", [0, 1, -1])
 @pytest.mark.parametrize("frames", [1, 5])
 def test_every_label_of_a_tiny_lattice_agrees_with_brute_force(frames, blank):
@@ -226,6 +227,7 @@ def test_a_wrong_rank_or_blank_is_named(change, message):
         ctc_loss(**(good | change))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jit", [False, True])
 def test_inside_functions_with_known_and_unknown_shapes(jit):
     batch = random_batch()
@@ -286,6 +288,7 @@ for x, y in zip(found, step(*map(tf.constant, batch))):
 """
 
 
+@pytest.mark.slow
 def test_under_a_mirrored_strategy_of_two_devices():
     # In its own process: devices can be configured only before TensorFlow starts.
     run = subprocess.run([sys.executable, "-c", MIRRORED], capture_output=True, text=True)

@@ -40,6 +40,7 @@ def reference_loss(predict_model, sequences=SEQUENCES, labels=LABELS) -> float:
     return float(np.mean(losses))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_padded_batch_equals_single_utterances(bidirectional):
     train_model, predict_model = lstm_models(bidirectional=bidirectional, seed=0)
@@ -51,6 +52,7 @@ def test_padded_batch_equals_single_utterances(bidirectional):
         np.testing.assert_allclose(row[: len(x)], alone(predict_model, x)[0], atol=2e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_gradients_of_a_padded_batch(bidirectional):
     train_model, predict_model = lstm_models(bidirectional=bidirectional, seed=0)
@@ -70,6 +72,7 @@ def test_gradients_of_a_padded_batch(bidirectional):
         np.testing.assert_allclose(ours, theirs, atol=2e-5)
 
 
+@pytest.mark.slow
 def test_four_label_routes_give_one_loss(pair):
     """Sparse, ragged, dense with lengths, and each utterance alone: all within 1e-4."""
     features, labels = zip(*pair, strict=True)
@@ -92,6 +95,7 @@ def test_four_label_routes_give_one_loss(pair):
     np.testing.assert_allclose(routes, expected, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_ways_to_feed_and_metrics_per_epoch():
     train_model, _ = lstm_models(units=8, seed=0)
     train_model.compile("sgd")
@@ -104,6 +108,7 @@ def test_ways_to_feed_and_metrics_per_epoch():
         np.testing.assert_allclose(train_model.evaluate(dataset, verbose=0), whole, rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoder_fn", [lstm_encoder, audio_encoder])
 def test_predicting_a_bucketed_dataset_is_predicting_one_by_one(encoder_fn):
     """Its batches differ in length, and Keras joins their logits to a ragged tensor."""
@@ -114,6 +119,7 @@ def test_predicting_a_bucketed_dataset_is_predicting_one_by_one(encoder_fn):
         np.testing.assert_array_equal(found, greedy_decode(**one)[0])
 
 
+@pytest.mark.slow
 def test_fit_reports_ler_of_each_epoch_and_of_validation():
     train_model, predict_model = lstm_models(units=8, seed=0)
     train_model.compile(keras.optimizers.SGD(0.0))
@@ -129,6 +135,7 @@ def test_fit_reports_ler_of_each_epoch_and_of_validation():
     np.testing.assert_allclose(history["val_loss"], history["loss"], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_skipped_are_counted_per_epoch():
     layer = CTCLossLayer(infeasible="skip")
     train_model, predict_model = lstm_models(units=8, loss_layer=layer, seed=0)
@@ -141,6 +148,7 @@ def test_skipped_are_counted_per_epoch():
     np.testing.assert_allclose(history["loss"], expected, rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.training
 def test_train_on_batch_learns_and_the_weights_are_shared(training_seed):
     train_model, predict_model = lstm_models(seed=training_seed)
@@ -170,6 +178,7 @@ def test_seed_fixes_the_weights():
     assert np.abs(first[0] - other[0]).max() > 0 and np.abs(first[0] - fresh[0]).max() > 0
 
 
+@pytest.mark.slow
 def test_save_and_load_both_models(tmp_path):
     train_model, predict_model = lstm_models(units=8, seed=0)
     train_model.compile(keras.optimizers.SGD(0.05, momentum=0.9))
