@@ -29,6 +29,7 @@ from .decoding import label_error_rate as label_error_rate
 from .decoding import word_error_rate as word_error_rate
 from .distributed import SumThenClip as SumThenClip
 from .distributed import train_in_rounds as train_in_rounds
+from .encoder_check import check_encoder as check_encoder
 from .encoders import audio_encoder as audio_encoder
 from .encoders import crnn_encoder as crnn_encoder
 from .encoders import image_encoder as image_encoder
@@ -55,6 +56,7 @@ from .plots import plot_emissions as plot_emissions
 from .plots import plot_features as plot_features
 from .plots import plot_history as plot_history
 from .plots import plot_lattice as plot_lattice
+from .portable import PortableCTCLossLayer as PortableCTCLossLayer
 from .records import read_records as read_records
 from .records import write_records as write_records
 from .recurrent import LSTM as LSTM
