@@ -95,7 +95,7 @@ def middle_frames(
     """
     p = np.exp(logits - np.logaddexp.reduce(logits, axis=1, keepdims=True))  # [T, C]
     return np.array(
-        [np.average(range(a, b), weights=p[a:b, label] + 1e-30) for label, a, b, _ in spans]
+        [np.average(np.arange(a, b), weights=p[a:b, label] + 1e-30) for label, a, b, _ in spans]
     )
 
 

@@ -15,7 +15,7 @@ warnings.filterwarnings("ignore", "`shuffle=True` was passed, but will be ignore
 
 def pad_batch(
     features: Sequence[np.ndarray],
-    labels: Sequence[Sequence[int]] | None = None,
+    labels: Sequence[Sequence[int] | np.ndarray] | None = None,
     **others: Sequence,
 ) -> dict[str, Any]:
     """The inputs of a model, by name, for all utterances at once.
@@ -84,7 +84,7 @@ def pad_features(features: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray
     return padded, lengths
 
 
-def sparse_labels(labels: Sequence[Sequence[int]]) -> tf.SparseTensor:
+def sparse_labels(labels: Sequence[Sequence[int] | np.ndarray]) -> tf.SparseTensor:
     """Label sequences as the sparse tensor that CTC wants; it holds their lengths too.
 
     Args:
@@ -99,7 +99,9 @@ def sparse_labels(labels: Sequence[Sequence[int]]) -> tf.SparseTensor:
     """
     lengths = [len(ids) for ids in labels]
     indices = [(row, place) for row, length in enumerate(lengths) for place in range(length)]
-    values = np.concatenate([np.asarray(ids, dtype=np.int32).reshape(-1) for ids in labels] or [[]])
+    values = np.concatenate(
+        [np.asarray(ids, dtype=np.int32).reshape(-1) for ids in labels] or [np.array([])]
+    )
     return tf.SparseTensor(
         indices=np.array(indices, dtype=np.int64).reshape(-1, 2),
         values=values.astype(np.int32),
@@ -147,7 +149,9 @@ def repeat_batch(batch: Any) -> tf.data.Dataset:
     return tf.data.Dataset.from_tensors(batch).repeat().with_options(options)
 
 
-def infeasible_reason(ids: Sequence[int], logit_length: int, num_classes: int) -> str | None:
+def infeasible_reason(
+    ids: Sequence[int] | np.ndarray, logit_length: int, num_classes: int
+) -> str | None:
     """What keeps CTC from aligning an utterance, in words; None if nothing does.
 
     A path needs one frame per label, and one more, for a blank, between two equal neighbours.
@@ -177,8 +181,8 @@ def infeasible_reason(ids: Sequence[int], logit_length: int, num_classes: int) -
 
 
 def check_feasible(
-    labels: Sequence[Sequence[int]],
-    logit_length: Sequence[int],
+    labels: Sequence[Sequence[int] | np.ndarray],
+    logit_length: Sequence[int] | np.ndarray,
     num_classes: int,
     infeasible: str = "raise",
 ) -> np.ndarray:

@@ -17,7 +17,7 @@ _WINDOW = 64  # batches that are sorted by length together
 
 def bucketed_dataset(
     features: Sequence[np.ndarray],
-    labels: Sequence[Sequence[int]] | None = None,
+    labels: Sequence[Sequence[int] | np.ndarray] | None = None,
     batch_size: int = 32,
     *,
     shuffle: bool = True,

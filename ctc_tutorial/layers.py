@@ -181,8 +181,11 @@ class CTCLossLayer(keras.layers.Layer):
         try:
             loss_fn = keras.saving.deserialize_keras_object(config["loss_fn"])
         except (TypeError, ValueError) as error:
-            name = config["loss_fn"].get("config")
-            raise ValueError(f"saved with the loss {name}: import the file it stands in") from error
+            name = str(config["loss_fn"].get("config")).split(">")[-1]
+            raise ValueError(
+                f"this layer was saved with the loss {name}: import the file that it stands in "
+                "(ctc_loss: losses.py, in one folder with layers.py)"
+            ) from error
         return cls(**{**config, "loss_fn": loss_fn})
 
 

@@ -74,7 +74,7 @@ def confusion_matrix(
     if len(references) != len(predictions):
         counts = f"{len(references)} references but {len(predictions)} predictions"
         raise ValueError(f"{counts}: give one of each for every utterance")
-    numbers = {name: number for number, name in enumerate(names)}
+    numbers: dict[str | int, int] = {name: number for number, name in enumerate(names)}
     numbers |= {number: number for number in range(len(names))}
     matrix = np.zeros((len(names) + 1, len(names) + 1), dtype=int)
     for i, pair in enumerate(zip(references, predictions, strict=True)):

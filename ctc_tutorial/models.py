@@ -153,7 +153,9 @@ class CTCModel(keras.Model):
             logits, lengths = y_pred["logits"], [y_pred["logit_length"], *lengths]
         else:
             logits = y_pred
-        self.loss_layer(logits, labels, *lengths, sample_weight=sample_weight)
+        # Keras repeats the weights for every part of y.
+        weights = keras.tree.flatten(sample_weight)[0]
+        self.loss_layer(logits, labels, *lengths, sample_weight=weights)
         return super().compute_loss(x, None, y_pred, None, **kwargs)  # the sum of self.losses
 
     def get_config(self) -> dict:

@@ -99,7 +99,9 @@ def make_spoken_numbers(
             "choose both at least 2 and min_words not the larger"
         )
     voices, rng = load_spoken_words(split), np.random.default_rng(seed)
-    waveforms, texts, speakers = [], [], []
+    waveforms: list[np.ndarray] = []
+    texts: list[str] = []
+    speakers: list[np.integer] = []
     while len(texts) < count:
         digits = rng.integers(0, 10, rng.integers(min_words, max_words + 1))
         if digits.sum() % 4 in SPLITS[split][2]:
