@@ -12,6 +12,7 @@ from .batches import repeat_batch as repeat_batch
 from .batches import sparse_labels as sparse_labels
 from .beam_search import Hypothesis as Hypothesis
 from .beam_search import beam_search_decode as beam_search_decode
+from .beam_search import hot_words as hot_words
 from .bucketing import bucketed_dataset as bucketed_dataset
 from .bucketing import bucketed_stream as bucketed_stream
 from .data.digit_strings import load_digit_images as load_digit_images
@@ -23,6 +24,7 @@ from .data.sentence import load_word_times as load_word_times
 from .data.sentence import make_lesson_pair as make_lesson_pair
 from .data.spoken_numbers import load_spoken_words as load_spoken_words
 from .data.spoken_numbers import make_spoken_numbers as make_spoken_numbers
+from .decoding import GreedyStream as GreedyStream
 from .decoding import decode_in_processes as decode_in_processes
 from .decoding import greedy_decode as greedy_decode
 from .decoding import label_error_rate as label_error_rate

@@ -1,16 +1,19 @@
 # CTC in Keras 0.2.0, https://github.com/owner/name, MIT licence, (c) 2026 the authors of CTC in Keras. Keep this line.
-"""Prefix beam search: the most probable labels, with a hook for a language model.
+"""Prefix beam search: the most probable labels, with a hook for a language model; hot words.
 
 Taught in notebook 06_decoding_and_alignment. Copy decoding.py with this file.
 """
 
-from collections.abc import Callable
-from typing import NamedTuple
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from .decoding import checked_logits
+
+ScoreFn = Callable[[Any, int | None], tuple[float, Any]]
 
 
 class Hypothesis(NamedTuple):
@@ -38,8 +41,9 @@ def beam_search_decode(
     logit_length: ArrayLike,
     beam_width: int = 25,
     top_paths: int = 1,
-    score_fn: Callable[[tuple[int, ...], int], float] | None = None,
+    score_fn: ScoreFn | None = None,
     blank_index: int = -1,
+    start_state: Any = (),
 ) -> list[list[Hypothesis]]:
     """Prefix beam search: the most probable texts, each summed over its paths.
 
@@ -47,10 +51,17 @@ def beam_search_decode(
         logits, logit_length, blank_index: as for `greedy_decode`.
         beam_width: prefixes kept after each frame. Nothing else is pruned.
         top_paths: hypotheses to return per utterance, at most beam_width.
-        score_fn: score_fn(prefix, next_id) is a log score for next_id after the ids in prefix,
-            added once whenever a prefix grows; -inf forbids. This is the place of a language model
-            or a lexicon. It is called once per prefix and class, and not at the end of the text:
-            to insist on a complete last word, look through the top paths.
+        score_fn: score_fn(state, next_id) -> (log score, next state), the place of a language
+            model or a lexicon. The log score of next_id after the ids so far is added whenever a
+            prefix grows; -inf forbids. The state is what the function has to know of the ids so
+            far: all of them (the next state is `(*state, next_id)` then), the last two, a network's
+            state. Prefixes share states: return a new one, never change one.
+            The end: after the last frame score_fn(state, None) is asked for each prefix in the
+            beam. What it adds counts in the ranking, -inf forbids to end there, and the state that
+            it returns is not used.
+            It is called once per utterance, prefix and class, and must depend on its arguments
+            only.
+        start_state: the state of the empty prefix.
 
     Returns:
         For each utterance a list of hypotheses, best score first; shorter than top_paths where
@@ -58,8 +69,9 @@ def beam_search_decode(
 
     Raises:
         ValueError: as from `greedy_decode`; for a frame that holds +inf or nothing above -inf, a
-            beam narrower than top_paths or than 1, a score that is NaN or +inf, or an utterance
-            none of whose kept prefixes can go on.
+            beam narrower than top_paths or than 1, a score_fn that returns something else than a
+            pair or a score that is NaN or +inf, or an utterance none of whose kept prefixes can go
+            on, or end.
 
     Source: Hannun et al. 2014, "First-Pass Large Vocabulary Continuous Speech Recognition using
         Bi-Directional Recurrent DNNs", algorithm 1, here in log space and for a general score.
@@ -69,6 +81,20 @@ def beam_search_decode(
     ...     print(hypothesis.ids, round(np.exp(hypothesis.log_probability), 2))
     [0] 0.64
     [] 0.36
+
+    A dictionary of two words, "ab" and "b", which allows one of them. Its state is the ids so far:
+
+    >>> words = [(0, 1), (1,)]
+    >>> def dictionary(ids, next_id):
+    ...     if next_id is None:  # the text ends here
+    ...         return (0.0 if ids in words else -np.inf), ids
+    ...     ids = *ids, next_id
+    ...     return (0.0 if any(word[: len(ids)] == ids for word in words) else -np.inf), ids
+    >>> logits = np.log([[[0.7, 0.2, 0.1]] * 3])  # classes a, b, the blank; three times
+    >>> beam_search_decode(logits, [3])[0][0].ids  # "a"
+    array([0], dtype=int32)
+    >>> beam_search_decode(logits, [3], score_fn=dictionary)[0][0].ids
+    array([0, 1], dtype=int32)
     """
     logits, lengths, blank = checked_logits(logits, logit_length, blank_index)
     if not 1 <= top_paths <= beam_width:
@@ -76,23 +102,88 @@ def beam_search_decode(
     results = []
     for i, (frames, length) in enumerate(zip(logits, lengths, strict=True)):
         log_probs = _log_softmax(frames[:length], i)
-        best = _search(log_probs, beam_width, score_fn, blank)[:top_paths]
+        prefixes = _Prefixes(log_probs.shape[1], blank, score_fn, start_state)
+        best = _search(log_probs, beam_width, prefixes)[:top_paths]
         if not best:
             raise ValueError(
-                f"utterance {i}: no text is possible: score_fn forbids all in the beam"
+                f"utterance {i}: no text is possible: score_fn forbids all in the beam to go on or "
+                "to end; widen beam_width, or let score_fn return a low score instead of -inf"
             )
         results.append([Hypothesis(np.array(ids, np.int32), *scores) for ids, *scores in best])
     return results
 
 
+def hot_words(words: Sequence[ArrayLike], bonus: float, space_id: int | None = None) -> ScoreFn:
+    """A score_fn for `beam_search_decode` that prefers texts with certain words, such as names.
+
+    It adds bonus for each label of the text that is part of a hot word; one that is part of several
+    counts once. The labels of a hot word have the bonus from the first one on, so that the beam
+    keeps them, and lose it again where the word is not completed.
+
+    Args:
+        words: the ids of each hot word, int [L]; it may be several words and the spaces between.
+        bonus: nats per label.
+        space_id: if given, a hot word counts only as a whole word, with a space or an end of the
+            text on both sides; without it, also inside another word.
+
+    Returns:
+        A score_fn whose start_state is ().
+
+    Raises:
+        ValueError: a word that is empty or no ids, or a bonus that is not finite.
+
+    >>> logits = np.log([[[0.5, 0.3, 0.2]] * 2])  # classes a, b, the blank; twice
+    >>> for score_fn in (None, hot_words([[0, 1]], bonus=1.0)):
+    ...     best = beam_search_decode(logits, [2], score_fn=score_fn)[0][0]
+    ...     print(best.ids, round(best.log_probability, 2), round(best.score, 2))
+    [0] -0.8 -0.8
+    [0 1] -1.9 0.1
+    """
+    for i, word in enumerate(map(np.asarray, words)):
+        if word.ndim != 1 or not word.size or not np.issubdtype(word.dtype, np.integer):
+            raise ValueError(f"hot word {i} is {words[i]!r}: give its ids, at least one")
+    if not np.isfinite(bonus):
+        raise ValueError(f"bonus {bonus} is not finite: give nats per label")
+    edge = () if space_id is None else (space_id,)  # what stands on both sides of a word
+    hot = {(*edge, *np.asarray(word).tolist(), *edge) for word in words}
+    beginnings = {word[:n] for word in hot for n in range(len(word))}
+
+    def longest_end(ids: tuple, among: set) -> int:
+        """Where the longest end of ids that is one of these begins."""
+        return next((i for i in range(len(ids)) if ids[i:] in among), len(ids))
+
+    def advanced(counted: tuple) -> int:
+        """The labels that have the bonus before their word is completed."""
+        return counted[len(edge) :].count(False)
+
+    @functools.cache
+    def score_fn(state, next_id):
+        # The longest end of the text that begins a hot word, and which of its labels count already.
+        ids, counted = before = state or (edge, (True,) * len(edge))
+        grown = edge if next_id is None else (next_id,)
+        ids, counted = ids + grown, counted + (False,) * len(grown)
+        first, stop = longest_end(ids, hot) + len(edge), len(ids) - len(edge)
+        now = tuple(done or first <= i < stop for i, done in enumerate(counted))
+        begin = longest_end(ids, beginnings)
+        after = ids[begin:], now[begin:]
+        labels = sum(now) - sum(counted) - advanced(before[1])
+        labels += 0 if next_id is None else advanced(after[1])
+        return bonus * labels, after
+
+    return score_fn
+
+
 class _Prefixes:
     """All prefixes met so far, numbered from the empty one, 0: a trie, and what score_fn adds."""
 
-    def __init__(self, classes: int, blank: int, score_fn: Callable | None):
+    def __init__(self, classes: int, blank: int, score_fn: Any, start_state: Any):
         self.classes, self.blank, self.score_fn = classes, blank, score_fn
         self.origins = [(-1, blank)]  # of each number: its parent's number and its last label
         self.numbers: dict[tuple[int, int], int] = {}
-        self.rows = {-1: np.zeros(classes)}
+        # Of each number: all that score_fn adds to the prefix grown by each class, and the states
+        # that it leads to. Before the empty prefix, 0, stands -1, from which the blank leads to it.
+        self.rows: dict[int, tuple[np.ndarray, dict]]
+        self.rows = {-1: (np.zeros(classes), {blank: start_state})}
 
     def grow(self, number: int, label: int) -> int:
         """The number of a prefix grown by a label, which is not the blank."""
@@ -112,19 +203,35 @@ class _Prefixes:
         """[C], all that score_fn adds to the prefix grown by each class, asked for once."""
         if number not in self.rows:
             parent, label = self.origins[number]
-            ids, own = self.ids(number), self.rows[parent][label]
-            self.rows[number] = row = np.full(self.classes, own)
+            scores, states = self.rows[parent]
+            row, next_states = np.full(self.classes, scores[label]), {}
             for c in range(self.classes):
-                row[c] += 0.0 if c == self.blank else self.score_fn(ids, c)
-            if not (row < np.inf).all():
-                raise ValueError(f"score_fn returned NaN or +inf after the prefix {ids}")
-        return self.rows[number]
+                if c != self.blank:
+                    added, next_states[c] = self.ask(number, states[label], c)
+                    row[c] += added
+            self.rows[number] = row, next_states
+        return self.rows[number][0]
+
+    def added_by_end(self, number: int) -> float:
+        parent, label = self.origins[number]
+        return self.ask(number, self.rows[parent][1][label], None)[0]
+
+    def ask(self, number: int, state, next_id: int | None) -> tuple:
+        """What score_fn returns, checked."""
+        answer = self.score_fn(state, next_id)
+        if not (isinstance(answer, tuple) and len(answer) == 2):
+            raise ValueError(f"score_fn returned {answer!r}: return (log score, next state)")
+        if not answer[0] < np.inf:
+            after = f"for {next_id} after the ids {self.ids(number)}"
+            raise ValueError(
+                f"score_fn returned {answer[0]} {after}: return a finite score or -inf"
+            )
+        return answer
 
 
-def _search(log_probs, width: int, score_fn, blank: int) -> list[tuple]:
+def _search(log_probs, width: int, prefixes: _Prefixes) -> list[tuple]:
     """(ids, log probability, score) of each prefix in the last beam, best score first."""
-    classes = log_probs.shape[1]
-    prefixes = _Prefixes(classes, blank, score_fn)
+    classes, blank, score_fn = prefixes.classes, prefixes.blank, prefixes.score_fn
     beam, parents, last = np.array([0]), np.array([-1]), np.array([blank])
     total, score = np.zeros(1), np.zeros(1)
     # Log probability of the alignments that end in a blank, and of those that end in a label.
@@ -160,7 +267,9 @@ def _search(log_probs, width: int, score_fn, blank: int) -> list[tuple]:
         beam = beam[row]
         for i in np.flatnonzero(~stays):
             beam[i] = prefixes.grow(int(parents[i]), int(label[i]))
-    order = np.argsort(-score, kind="stable")
+    if score_fn is not None:
+        score = score + [prefixes.added_by_end(n) for n in beam]
+    order = [i for i in np.argsort(-score, kind="stable") if score[i] > -np.inf]
     return [(prefixes.ids(beam[i]), float(total[i]), float(score[i])) for i in order]
 
 

@@ -38,13 +38,60 @@ def greedy_decode(
     [array([0, 0, 1], dtype=int32)]
     """
     logits, lengths, blank = checked_logits(logits, logit_length, blank_index)
-    decoded = []
-    for frames, length in zip(logits, lengths, strict=True):
-        best = frames[:length].argmax(axis=-1).astype(np.int32)
-        # Merge before dropping blanks: "a blank a" is two letters, "a a" is one.
-        starts = np.diff(best, prepend=np.int32(-1)) != 0
-        decoded.append(best[starts & (best != blank)])
-    return decoded
+    best = logits.argmax(axis=-1).astype(np.int32)
+    return [_merged(row[:length], -1, blank) for row, length in zip(best, lengths, strict=True)]
+
+
+class GreedyStream:
+    """`greedy_decode` of one utterance that arrives in chunks: the same text, whatever the cuts.
+
+    A new utterance needs a new stream. A label is given out in the first frame of its run. The
+    logits must be those of the whole utterance, too: the encoder may not look ahead, and its own
+    state has to go from chunk to chunk.
+
+    Args:
+        blank_index: as for `greedy_decode`.
+
+    >>> stream = GreedyStream()
+    >>> frames = np.eye(3)[[0, 0, 2, 0, 1]]  # as in the example of greedy_decode
+    >>> [stream.push(chunk).tolist() for chunk in (frames[:1], frames[1:3], frames[3:])]
+    [[0], [], [0, 1]]
+    """
+
+    def __init__(self, blank_index: int = -1):
+        self.blank_index = blank_index
+        self._classes: int | None = None  # unknown until the first chunk
+        self._last = -1  # the class of the last frame; -1 is none
+
+    def push(self, logits: ArrayLike) -> np.ndarray:
+        """The ids that begin in the next frames.
+
+        Args:
+            logits: float [T, C], without padding; T may be 0.
+
+        Returns:
+            int32 [L]; L may be 0. All that push returned, put together, is the text so far.
+
+        Raises:
+            ValueError: another shape or number of classes than before, a blank outside the classes,
+                or NaN. The stream is as it was before, then.
+        """
+        logits = np.asarray(logits)
+        if logits.ndim != 2 or self._classes not in (None, logits.shape[1]):
+            expected = "[T, C]" if self._classes is None else f"[T, {self._classes}]"
+            raise ValueError(f"a chunk's logits must be {expected}, not of shape {logits.shape}")
+        logits, _, blank = checked_logits(logits[None], [len(logits)], self.blank_index)
+        best = logits[0].argmax(axis=-1).astype(np.int32)
+        ids = _merged(best, self._last, blank)
+        self._classes, self._last = logits.shape[2], int(best[-1]) if len(best) else self._last
+        return ids
+
+
+def _merged(best: np.ndarray, before: int, blank: int) -> np.ndarray:
+    """The labels that begin in a path int32 [T], whose last class so far is `before`."""
+    # Merge before dropping blanks: "a blank a" is two letters, "a a" is one.
+    starts = np.diff(best, prepend=np.int32(before)) != 0
+    return best[starts & (best != blank)]
 
 
 def decode_in_processes(
@@ -141,7 +188,8 @@ def checked_logits(
     >>> logits.shape, blank
     ((1, 1, 3), 2)
     """
-    logits, lengths = _dense(logits).astype(np.float64), np.asarray(logit_length)
+    # Of one layout, as sums are rounded in the order of memory: time-major arrays come swapped.
+    logits, lengths = _dense(logits).astype(np.float64, order="C"), np.asarray(logit_length)
     if logits.ndim != 3:
         raise ValueError(f"logits must be [B, T, C], not of shape {logits.shape}")
     batch, frames, classes = logits.shape

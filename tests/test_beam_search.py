@@ -1,5 +1,6 @@
 """Beam search against brute force over all paths and against TensorFlow's op."""
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 import tensorflow as tf
 from brute_force import all_texts, softmax
 
-from ctc_tutorial.beam_search import beam_search_decode
+from ctc_tutorial.beam_search import beam_search_decode, hot_words
 
 TOY = np.log([[[0.4, 1.0, 0.6]] * 2])
 TOY[..., 1] = -np.inf
@@ -15,6 +16,11 @@ TOY[..., 1] = -np.inf
 
 def random_logits(*shape, scale=1.0):
     return np.random.default_rng(shape).normal(0, scale, shape)
+
+
+def of_prefix(score):
+    """A score_fn whose state is the ids so far, from score(ids, next_id)."""
+    return lambda ids, next_id: (score(ids, next_id), (*ids, next_id))
 
 
 def check(hypotheses, ranking):
@@ -75,9 +81,14 @@ def textbook_search(log_probs, width, score_fn=lambda prefix, next_id: 0.0):
 def test_prunes_as_the_textbook_does(scale, classes, width):
     logits = random_logits(1, 50, classes, scale=scale)
     log_probs, bias = np.log(softmax(logits[0])), random_logits(classes, classes)
-    for hook in (None, lambda prefix, next_id: bias[len(prefix) % classes, next_id]):
-        (hypotheses,) = beam_search_decode(logits, [50], width, width, hook)
-        check(hypotheses, textbook_search(log_probs, width, *([hook] if hook else [])))
+    (hypotheses,) = beam_search_decode(logits, [50], width, width)
+    check(hypotheses, textbook_search(log_probs, width))
+
+    def hook(prefix, next_id):
+        return 0.0 if next_id is None else bias[len(prefix) % classes, next_id]
+
+    (hypotheses,) = beam_search_decode(logits, [50], width, width, of_prefix(hook))
+    check(hypotheses, textbook_search(log_probs, width, hook))
 
 
 def spiky_logits(batch, frames, classes):
@@ -148,24 +159,69 @@ def test_length_zero_and_padding():
     check(some, [(h.score, h.log_probability, tuple(h.ids)) for h in expected[0]])
 
 
-def test_language_model_changes_the_winner():
+def same(some, others):
+    """Whether two lists of hypotheses are the same to the last bit."""
+    pairs = itertools.zip_longest(some, others)
+    return all(np.array_equal(a.ids, b.ids) and a[1:] == b[1:] for a, b in pairs)
+
+
+@pytest.mark.parametrize("score_fn", [None, hot_words([[0, 1], [2]], 1.5)])
+def test_neither_order_nor_padding_nor_layout_changes_a_bit(score_fn):
+    logits = np.round(random_logits(5, 30, 6).astype(np.float32), 1)  # rounded: with ties
+    logits[3] = logits[1]
+    lengths = np.array([30, 17, 0, 17, 1])
+    rows = beam_search_decode(logits, lengths, 7, 7, score_fn)
+    assert len(rows[0]) == 7 and same(rows[1], rows[3])
+    for order in ([4, 3, 2, 1, 0], [2, 0, 4, 3, 1]):
+        shuffled = beam_search_decode(logits[order], lengths[order], 7, 7, score_fn)
+        assert all(same(row, rows[i]) for row, i in zip(shuffled, order, strict=True))
+    time_major = np.ascontiguousarray(logits.swapaxes(0, 1)).swapaxes(0, 1)
+    swapped = beam_search_decode(time_major, lengths, 7, 7, score_fn)
+    assert all(map(same, swapped, rows))
+    for i, length in enumerate(lengths):
+        alone = beam_search_decode(logits[i : i + 1, :length], [length], 7, 7, score_fn)
+        assert same(alone[0], rows[i])
+    logits[lengths[:, None] <= np.arange(30)] = np.nan
+    assert all(map(same, beam_search_decode(logits, lengths, 7, 7, score_fn), rows))
+
+
+def test_language_model_with_an_end_changes_the_winner():
     logits = random_logits(1, 6, 4)
-    bigrams = np.log(softmax(random_logits(4, 3, scale=4.0)))  # the fourth row starts a text
+    # Row: the label before, or 3, the start of the text; column: the next one, or 3, its end.
+    bigrams = np.log(softmax(random_logits(4, 4, scale=2.0)))
     calls = []
 
-    def bigram(prefix, next_id):
-        calls.append((prefix, next_id))
-        return bigrams[prefix[-1] if prefix else 3, next_id]
+    def bigram(before, next_id):
+        calls.append((before, next_id))
+        return bigrams[before, 3 if next_id is None else next_id], next_id
 
-    ranking = []
+    ranking, endless = [], []
     for text, p in all_texts(logits[0]).items():
-        added = sum(bigrams[pair] for pair in zip((3, *text[:-1]), text, strict=bool(text)))
+        added = sum(bigrams[pair] for pair in itertools.pairwise((3, *text, 3)))
         ranking.append((np.log(p) + added, np.log(p), text))
-    (hypotheses,) = beam_search_decode(logits, [6], 3000, 20, bigram)
+        endless.append((np.log(p) + added - bigrams[(3, *text)[-1], 3], np.log(p), text))
+    (hypotheses,) = beam_search_decode(logits, [6], 3000, 20, bigram, start_state=3)
     check(hypotheses, ranking)
-    assert max(ranking)[2] != max(ranking, key=lambda r: r[1])[2]
+    assert len({max(ranking)[2], max(endless)[2], max(ranking, key=lambda r: r[1])[2]}) == 3
+    assert {c for _, c in calls} == {0, 1, 2, None}
+
+
+def test_score_function_is_called_once_per_prefix_and_class_and_never_with_the_blank():
+    calls = []
+
+    def score_fn(ids, next_id):
+        calls.append((ids, next_id))
+        return 0.0, (*ids, next_id)
+
+    (hypotheses,) = beam_search_decode(random_logits(1, 9, 4), [9], 5, 5, score_fn, blank_index=1)
     assert len(calls) == len(set(calls))
-    assert {c for _, c in calls} == {0, 1, 2} and ((0, 1), 0) in calls
+    assert {c for _, c in calls} == {0, 2, 3, None} and ((0, 2), 0) in calls
+    assert {ids for ids, c in calls if c is None} == {tuple(h.ids) for h in hypotheses}
+
+
+def test_no_frames_but_an_end():
+    (hypotheses,) = beam_search_decode(TOY, [0], score_fn=lambda state, k: (-0.5, None))
+    assert [(h.ids.size, h.log_probability, h.score) for h in hypotheses] == [(0, 0.0, -0.5)]
 
 
 def test_lexicon_allows_its_words_only():
@@ -173,23 +229,96 @@ def test_lexicon_allows_its_words_only():
     logits = random_logits(1, 7, 5, scale=3.0)
     logits[0, 3, 3] += 8.0  # a space in the middle
 
-    def lexicon(prefix, next_id):
-        *done, word = "".join(letters[k] for k in (*prefix, next_id)).split(" ")
-        allowed = all(w in words for w in done) and any(w.startswith(word) for w in words)
-        return 0.0 if allowed else -np.inf
-
-    def possible(text):
-        return all(lexicon(text[:i], k) == 0 for i, k in enumerate(text))
+    def lexicon(word, next_id):
+        if next_id is None or letters[next_id] == " ":
+            return (0.0 if word in words else -np.inf), ""
+        word += letters[next_id]
+        return (0.0 if any(w.startswith(word) for w in words) else -np.inf), word
 
     texts = all_texts(logits[0])
     ranking = [(np.log(p), np.log(p), text) for text, p in texts.items()]
-    allowed = [r for r in ranking if possible(r[2])]
-    assert max(ranking)[2] != max(allowed)[2]
-    (hypotheses,) = beam_search_decode(logits, [7], 3000, 3000, lexicon)
+    spelled = {text: "".join(letters[k] for k in text) for text in texts}
+    allowed = [r for r in ranking if all(word in words for word in spelled[r[2]].split(" "))]
+    assert max(ranking)[2] != max(allowed)[2] and len(allowed) > 10
+    assert any(" " in spelled[text] for _, _, text in allowed)
+    (hypotheses,) = beam_search_decode(logits, [7], 3000, 3000, lexicon, start_state="")
     assert len(hypotheses) == len(allowed)
     check(hypotheses, allowed)
-    (best,) = beam_search_decode(logits, [7], 25, 1, lexicon)[0]
+    (best,) = beam_search_decode(logits, [7], 25, 1, lexicon, start_state="")[0]
     assert tuple(best.ids) == max(allowed)[2]
+
+
+def labels_in_hot_words(text, words, space_id=None):
+    """How many labels of a text are part of a hot word: each place of each word, one by one."""
+    counted = set()
+    for word in words:
+        for i in range(len(text) - len(word) + 1):
+            stop = i + len(word)
+            whole = i in (0, *(k + 1 for k, c in enumerate(text) if c == space_id))
+            whole = whole and (stop == len(text) or text[stop] == space_id)
+            if text[i:stop] == tuple(word) and (space_id is None or whole):
+                counted.update(range(i, stop))
+    return len(counted)
+
+
+@pytest.mark.parametrize("space_id", [None, 2])
+@pytest.mark.parametrize("bonus", [1.3, -0.7])
+@pytest.mark.parametrize(
+    "words",
+    [
+        [[0, 1]],
+        [[0], [1, 0]],
+        [[0, 0]],
+        [[0, 1], [1, 0, 0], [0, 1, 0]],  # they overlap
+        [[1], [0, 1, 0]],  # one inside another
+        [[0, 2, 1], [1, 2, 0], [0]],  # with a space
+        [[0, 1], [0, 1, 2, 1]],  # one begins the other
+        [],
+    ],
+)
+def test_hot_words_agree_with_brute_force(words, bonus, space_id):
+    logits = random_logits(1, 8, 4)
+    ranking = []
+    for text, p in all_texts(logits[0]).items():
+        added = bonus * labels_in_hot_words(text, words, space_id)
+        ranking.append((np.log(p) + added, np.log(p), text))
+    score_fn = hot_words(words, bonus, space_id)
+    (hypotheses,) = beam_search_decode(logits, [8], 10_000, 10_000, score_fn)
+    assert len(hypotheses) == len(ranking)
+    check(hypotheses, ranking)
+
+
+def test_hot_words_worked_by_hand():
+    assert labels_in_hot_words((0, 1, 0, 1, 1), [[0, 1, 0], [1, 0, 1]]) == 4
+    assert labels_in_hot_words((0, 1, 2, 1), [[1]], space_id=2) == 1
+    score_fn, scores, state = hot_words([[0, 1, 0], np.array([3])], 2.0), [], ()
+    for next_id in (0, 1, 1, 3, 0, 1, 0, 1, 0, None):
+        score, state = score_fn(state, next_id)
+        scores.append(score)
+    assert scores == [2, 2, -4, 2, 2, 2, 2, 2, 2, 0]
+    assert score_fn(score_fn((), 0)[1], None)[0] == -2  # broken off by the end
+
+
+def test_a_hot_word_is_found_by_a_narrow_beam():
+    path = [0, 1, 2, 3, 4]
+    logits = 4.0 * np.eye(7)[[[0, 1, 5, 3, 4]]]
+    logits[0, 2, 2] = 2.0  # a doubt: 5 is heard, 2 is what the hot word has
+    assert beam_search_decode(logits, [5], 3)[0][0].ids.tolist() == [0, 1, 5, 3, 4]
+    (best,) = beam_search_decode(logits, [5], 3, score_fn=hot_words([path], 1.0))[0]
+    assert best.ids.tolist() == path
+    assert best.score == pytest.approx(best.log_probability + 5.0)
+
+
+@pytest.mark.parametrize("word", ["suit", [], np.zeros(0, int), [0.0, 1.0], 3, [[1, 2]]])
+def test_hot_words_that_are_no_ids_are_refused(word):
+    with pytest.raises(ValueError, match=r"hot word 1 is .*: give its ids, at least one"):
+        hot_words([[0], word], 1.0)
+
+
+@pytest.mark.parametrize("bonus", [np.nan, np.inf, -np.inf])
+def test_a_bonus_that_is_not_finite_is_refused(bonus):
+    with pytest.raises(ValueError, match=f"bonus {bonus} is not finite"):
+        hot_words([[0]], bonus)
 
 
 @pytest.mark.parametrize(("width", "paths"), [(25, 26), (25, 0), (0, 1)])
@@ -208,13 +337,22 @@ def test_a_frame_without_probabilities_is_refused(value):
 
 @pytest.mark.parametrize("score", [np.nan, np.inf])
 def test_a_score_that_is_no_log_score_is_refused(score):
-    with pytest.raises(ValueError, match=r"score_fn returned NaN or \+inf after the prefix \(\)"):
-        beam_search_decode(TOY, [2], score_fn=lambda prefix, next_id: score)
+    with pytest.raises(ValueError, match=rf"returned {score} for 0 after the ids \(\): return a"):
+        beam_search_decode(TOY, [2], score_fn=lambda state, next_id: (score, state))
+    with pytest.raises(ValueError, match=rf"returned {score} for None after the ids \(0,\): "):
+        beam_search_decode(TOY, [2], score_fn=lambda state, k: (score if k is None else 0.0, state))
 
 
-def test_a_score_function_that_forbids_every_text_is_named():
-    def forbid_all(prefix, next_id):
-        return -np.inf
+@pytest.mark.parametrize("answer", [0.0, None, (0.0,), [0.0, ()]])
+def test_a_score_function_that_returns_no_pair_is_refused(answer):
+    with pytest.raises(ValueError, match=r"score_fn returned .*: return \(log score, next state\)"):
+        beam_search_decode(TOY, [2], score_fn=lambda state, next_id: answer)
+
+
+@pytest.mark.parametrize("where", ["everywhere", "end"])
+def test_a_score_function_that_forbids_every_text_is_named(where):
+    def forbid_all(state, next_id):
+        return (-np.inf if where == "everywhere" or next_id is None else 0.0), state
 
     with pytest.raises(ValueError, match="utterance 0: no text is possible: score_fn forbids"):
         beam_search_decode(TOY, [2], score_fn=forbid_all, blank_index=1)  # the blank is impossible
