@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 NBVAL := --nbval --nbval-current-env --nbval-cell-timeout=300
 
-.PHONY: run lab test check notebooks bench margins stamp clean
+.PHONY: run lab test check backends notebooks bench margins stamp clean
 
 run: .venv/.reader
 	$(BIN)/python -m ctc_tutorial --plot ctc.png
@@ -24,6 +24,11 @@ check: .venv/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest tests -m "not slow"
+
+# The layer for every Keras backend, on JAX and on PyTorch, in an environment of its own.
+backends: .venv-backends/.installed
+	KERAS_BACKEND=jax .venv-backends/bin/python -m pytest -rs tests/test_portable.py
+	KERAS_BACKEND=torch .venv-backends/bin/python -m pytest -rs tests/test_portable.py
 
 # Executes the notebooks (all, or NB=notebooks/00_start_here.ipynb) and writes their outputs.
 notebooks: .venv/.dev
@@ -49,7 +54,7 @@ stamp: .venv/.dev
 	$(BIN)/python scripts/stamp.py $(REPO)
 
 clean:
-	rm -rf .venv .venv-bench
+	rm -rf .venv .venv-bench .venv-backends
 
 .venv/.reader: pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(not (3, 10) <= v <= (3, 13) and \
@@ -67,4 +72,10 @@ clean:
 	@test -x .venv-bench/bin/python || $(PYTHON) -m venv .venv-bench
 	.venv-bench/bin/python -m pip install --quiet --upgrade pip
 	.venv-bench/bin/python -m pip install --quiet -e '.[tensorflow,bench]'
+	@touch $@
+
+.venv-backends/.installed: pyproject.toml
+	@test -x .venv-backends/bin/python || $(PYTHON) -m venv .venv-backends
+	.venv-backends/bin/python -m pip install --quiet --upgrade pip
+	.venv-backends/bin/python -m pip install --quiet -e '.[backends]'
 	@touch $@

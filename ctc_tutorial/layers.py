@@ -13,6 +13,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+if keras.backend.backend() != "tensorflow":
+    raise ImportError(
+        f"layers.py needs Keras's TensorFlow backend, not {keras.backend.backend()}: set "
+        "KERAS_BACKEND=tensorflow, or take portable.py, which runs on all of them"
+    )
+
 
 @keras.saving.register_keras_serializable(package="ctc_tutorial")
 def sparse_op_loss(

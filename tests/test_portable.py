@@ -1,5 +1,9 @@
 """The layer on keras.ops.ctc_loss; `make backends` runs it on JAX and PyTorch, too."""
 
+import os
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -39,3 +43,15 @@ def test_a_model_with_it_trains_and_comes_back_from_a_file(tmp_path):
     again = keras.saving.load_model(tmp_path / "model.keras")
     found, expected = (m.evaluate(data, batch_size=3, verbose=0) for m in (again, model))
     assert found == pytest.approx(expected, rel=1e-6)
+
+
+def test_the_layer_for_tensorflow_says_what_to_take_elsewhere():
+    pytest.importorskip("tensorflow")
+    run = subprocess.run(
+        [sys.executable, "-c", "import ctc_tutorial.layers"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "KERAS_BACKEND": "numpy"},
+    )
+    assert "needs Keras's TensorFlow backend, not numpy" in run.stderr
+    assert "take portable.py" in run.stderr
