@@ -1,4 +1,4 @@
-"""Padding, time per utterance and memory of `bucketed_dataset` at three sizes.
+"""Padding, time per utterance and memory of `bucketed_dataset` and `bucketed_stream`, three sizes.
 
     python benchmarks/bucketed_dataset.py            # each size in a process of its own
 
@@ -16,6 +16,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 
+import ctc_tutorial as ctc
+
 SIZES = (1_000, 10_000, 100_000)
 BATCH_SIZE, NUM_CLASSES = 16, 28
 
@@ -27,25 +29,24 @@ def utterances(count):
     for _ in range(count):
         frames = int(np.clip(150 * rng.lognormal(0, 0.5), 20, 800))
         start = rng.integers(0, len(block) - frames)
-        labels = rng.integers(0, NUM_CLASSES - 1, rng.integers(1, min(20, frames // 2)))
-        yield block[start : start + frames], labels
+        ids = rng.integers(0, NUM_CLASSES - 1, rng.integers(1, min(20, frames // 2)))
+        yield block[start : start + frames], ids
 
 
 def measure(source, count):
     """One line of the table, for one pass over the dataset."""
-    from ctc_tutorial.batches import bucketed_dataset
 
     def make(size):
         if source == "stream":
-            return bucketed_dataset(lambda: utterances(size), None, BATCH_SIZE, NUM_CLASSES)
-        return bucketed_dataset(*zip(*utterances(size), strict=True), BATCH_SIZE, NUM_CLASSES)
+            return ctc.bucketed_stream(lambda: utterances(size), BATCH_SIZE)
+        return ctc.bucketed_dataset(*zip(*utterances(size), strict=True), BATCH_SIZE)
 
     for _ in make(1100):  # starts TensorFlow and fills one window
         pass
     resident, frames, padded = memory(), 0, 0
     start, cpu = time.perf_counter(), time.process_time()
     dataset = make(count)
-    for (batch,) in dataset:
+    for batch in dataset:
         lengths = batch["feature_length"].numpy()
         frames, padded = frames + lengths.sum(), padded + lengths.max() * len(lengths)
     seconds, cpu = time.perf_counter() - start, time.process_time() - cpu

@@ -22,6 +22,8 @@ from pathlib import Path
 
 import numpy as np
 
+import ctc_tutorial as ctc
+
 RESULTS = Path(__file__).with_name("convolutions.md")
 BATCHES = 50
 PAUSE = 0.3  # seconds: as long as idle threads of the contender before may still spin
@@ -51,16 +53,10 @@ def build(task: str):
     """The Keras model of a recipe in unseen.py, uncompiled, and its batches as a dataset."""
     import unseen
 
-    compose, encoder, num_features, stride, _, _, batch_size, _ = unseen.TASKS[task]
-    features, labels = compose(BATCHES * batch_size, "train", 100, augment=True)
-    dataset = unseen.bucketed_dataset(
-        features, labels, batch_size, unseen.NUM_CLASSES, logit_length=lambda n: n // stride
-    )
-    loss_layer = unseen.CTCLossLayer()
-    model, _ = unseen.build_encoder_models(
-        encoder, num_features, unseen.NUM_CLASSES, loss_layer, seed=0
-    )
-    return model, dataset
+    make_fn, encoder_fn, num_features, _, _, batch_size, _ = unseen.TASKS[task]
+    features, labels = make_fn(BATCHES * batch_size, "train", 100, augment=True)
+    train_model, _ = ctc.build_models(encoder_fn, num_features, unseen.NUM_CLASSES, seed=0)
+    return train_model, ctc.bucketed_dataset(features, labels, batch_size)
 
 
 def keras_epoch(task: str, from_generator: bool) -> Callable:
@@ -68,15 +64,15 @@ def keras_epoch(task: str, from_generator: bool) -> Callable:
     import keras
     import tensorflow as tf
 
-    from ctc_tutorial import batches
+    from ctc_tutorial import bucketing
 
     if from_generator:
-        batches._from_generator = lambda generator_fn, signature: tf.data.Dataset.from_generator(
-            generator_fn, output_signature=signature
+        bucketing._from_generator = lambda generator_fn, signature: tf.data.Dataset.from_generator(
+            lambda: map(tuple, generator_fn()), output_signature=tuple(signature)
         )
     model, dataset = build(task)
     model.compile(keras.optimizers.Adam(5e-3))
-    return lambda: model.fit(dataset, shuffle=False, verbose=0)
+    return lambda: model.fit(dataset, verbose=0)
 
 
 def torch_epoch(task: str) -> Callable:
@@ -88,7 +84,7 @@ def torch_epoch(task: str) -> Callable:
     keras_model, dataset = build(task)
     model = Reader(task, [w.numpy() for w in keras_model.trainable_weights])
     batches = []
-    for (batch,) in dataset:
+    for batch in dataset:
         rows = np.bincount(batch["labels"].indices[:, 0])
         arrays = batch["features"], batch["feature_length"], batch["labels"].values
         batches.append([torch.tensor(np.array(x)) for x in (*arrays, rows)])

@@ -5,8 +5,8 @@ from torch import nn
 from torch.nn import functional
 
 
-class NormalizeValid(nn.Module):
-    """Batch norm over the valid frames and ReLU: x [B, C, T] or [B, C, T, H], lengths [B]."""
+class MaskedNormReLU(nn.Module):
+    """Batch norm over the valid frames, ReLU, zeros beyond: x [B, D, T] or [B, D, T, H], [B]."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -47,7 +47,7 @@ class Reader(nn.Module):
         kernels = [torch.tensor(w) for w in weights[:-2:3]]
         kernels = [k.permute(-1, -2, *range(k.ndim - 2)).contiguous() for k in kernels]
         self.kernels = nn.ParameterList(kernels)
-        self.norms = nn.ModuleList(NormalizeValid(k.shape[0]) for k in kernels)
+        self.norms = nn.ModuleList(MaskedNormReLU(k.shape[0]) for k in kernels)
         self.dense = nn.Linear(*weights[-2].shape)
         with torch.no_grad():
             self.dense.weight.copy_(torch.tensor(weights[-2].T))
@@ -59,7 +59,7 @@ class Reader(nn.Module):
         for i, (kernel, norm, pool) in enumerate(
             zip(self.kernels, self.norms, self.pools, strict=True)
         ):
-            if x.ndim == 4 and kernel.ndim == 3:  # [B, C, T, H] to [B, H C, T], as Keras reshapes
+            if x.ndim == 4 and kernel.ndim == 3:  # [B, D, T, H] to [B, H D, T], as Keras reshapes
                 x = x.permute(0, 3, 1, 2).flatten(1, 2)
             if self.dropped[i]:
                 x = self.dropout(x)

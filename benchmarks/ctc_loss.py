@@ -23,8 +23,7 @@ import optax
 import tensorflow as tf
 import torch
 
-from ctc_tutorial.lattice import forward_backward
-from ctc_tutorial.losses import ctc_loss
+import ctc_tutorial as ctc
 
 HERE = Path(__file__).parent
 SIZES = [
@@ -42,7 +41,7 @@ PAUSE = 0.25  # seconds: as long as idle threads of the candidate before (OpenMP
 
 
 def make_batch(batch, frames, width, classes, scale=1.0):
-    """Logits (batch, time, classes) and labels (batch, labels), blank = last class."""
+    """Logits [B, T, C] and labels [B, L]; the last class is the blank."""
     random = np.random.default_rng(0)
     logits = (scale * random.standard_normal((batch, frames, classes))).astype(np.float32)
     return logits, random.integers(0, classes - 1, (batch, width), dtype=np.int32)
@@ -61,11 +60,11 @@ def tf_candidate(loss_of, logits, jit):
 
 
 def candidates(logits, labels):
-    """Name -> function without arguments that returns losses (batch,) and gradients, in NumPy."""
+    """Name -> function without arguments that returns losses [B] and gradients, in NumPy."""
     batch, frames, classes = logits.shape
     blank, width = classes - 1, labels.shape[1]
-    time_length, label_length = np.full(batch, frames, np.int32), np.full(batch, width, np.int32)
-    t_labels, t_frames, t_width = map(tf.constant, (labels, time_length, label_length))
+    logit_length, label_length = np.full(batch, frames, np.int32), np.full(batch, width, np.int32)
+    t_labels, t_frames, t_width = map(tf.constant, (labels, logit_length, label_length))
     sparse = tf.sparse.from_dense(labels + 1)
     sparse = tf.sparse.map_values(lambda v: v - 1, sparse)
     options = {"logits_time_major": False, "blank_index": -1}
@@ -74,7 +73,7 @@ def candidates(logits, labels):
         return keras.losses.CTC(reduction=None)(t_labels + 1, tf.roll(x, 1, axis=-1))
 
     x_torch = torch.tensor(logits, requires_grad=True)
-    torch_rest = [torch.tensor(v, dtype=torch.long) for v in (labels, time_length, label_length)]
+    torch_rest = [torch.tensor(v, dtype=torch.long) for v in (labels, logit_length, label_length)]
 
     def run_torch(threads):
         torch.set_num_threads(threads)
@@ -97,7 +96,7 @@ def candidates(logits, labels):
         return np.asarray(loss), np.asarray(gradient)
 
     def ours(x):
-        return ctc_loss(x, t_labels, t_frames, t_width)
+        return ctc.ctc_loss(x, t_labels, t_frames, t_width)
 
     return {
         "torch": lambda: run_torch(CORES),
@@ -117,7 +116,7 @@ def candidates(logits, labels):
 
 def reference(logits, labels):
     """Losses and gradients in float64."""
-    exact = [forward_backward(x, label) for x, label in zip(logits, labels, strict=True)]
+    exact = [ctc.forward_backward(x, ids) for x, ids in zip(logits, labels, strict=True)]
     return np.array([e.loss for e in exact]), np.array([e.gradient for e in exact])
 
 

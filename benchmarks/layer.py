@@ -1,22 +1,20 @@
 """What the metric `ler` adds to the time of CTCLossLayer; writes layer.md.
 
-    python benchmarks/layer.py [--rounds 40] [--before another/layers.py]
+    python benchmarks/layer.py [--rounds 40] [--before another/metrics.py]
 
 Loss, gradient and metric in a tf.function, as in `fit`, with and without the rates. Every round
 times each of them, and ratios are taken within a round. The logits are either random, so that
 nearly every frame speaks, or like a trained network's, which speaks the labels alone. With --before
-another version of the file takes part.
+another version of metrics.py takes part.
 """
 
 import argparse
-import contextlib
 import importlib.util
 import os
 import platform
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
 from unittest import mock
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -27,7 +25,7 @@ import numpy as np
 import tensorflow as tf
 
 from ctc_tutorial import layers
-from ctc_tutorial.losses import ctc_loss
+from ctc_tutorial.metrics import label_error_rates
 
 SIZES = [(2, 364, 52, 28), (16, 291, 52, 28), (16, 800, 120, 28), (16, 400, 60, 1000)]
 RESULTS = Path(__file__).with_name("layer.md")
@@ -47,9 +45,9 @@ def make_batch(size: tuple, trained: bool) -> list[tf.Tensor]:
     return [tf.constant(x) for x in (logits, labels, *lengths)]
 
 
-def make_step(module: ModuleType, inputs: list[tf.Tensor], rates: bool) -> Callable:
-    """A function that runs loss, gradient and, with `rates`, the metric."""
-    layer = module.CTCLossLayer(loss_fn=ctc_loss)
+def make_step(inputs: list[tf.Tensor], rates_fn: Callable | None) -> Callable:
+    """A function that runs loss, gradient and, with `rates_fn`, the metric."""
+    layer = layers.CTCLossLayer()
 
     @tf.function(autograph=False)
     def step(logits, *rest):
@@ -59,31 +57,27 @@ def make_step(module: ModuleType, inputs: list[tf.Tensor], rates: bool) -> Calla
             (loss,) = layer.losses
         return loss, tape.gradient(loss, logits)
 
-    with contextlib.ExitStack() as stack:
-        if not rates:
-            layer.ler.update_state = lambda *_: None
-            stack.enter_context(mock.patch.object(module, "_label_error_rates"))
+    if rates_fn is None:
+        layer.ler.update_state = lambda *_: None
+    with mock.patch.object(layers, "label_error_rates", rates_fn or mock.Mock()):
         step(*inputs)  # traces, and compiles
     return lambda: [x.numpy() for x in step(*inputs)]
 
 
-def first_call(module: ModuleType, inputs: list[tf.Tensor]) -> float:
+def first_call(rates_fn: Callable, inputs: list[tf.Tensor]) -> float:
     """Seconds to trace and compile the rates alone, which a new shape costs."""
-    logits, labels, *lengths = inputs
-    logits = tf.pad(logits, [[0, 0], [0, -logits.shape[1] % 64], [0, 0]])
-    labels = tf.pad(labels, [[0, 0], [0, 64 - labels.shape[1] % 64]])
     start = time.perf_counter()
-    module._label_error_rates(logits, labels, *lengths).numpy()
+    rates_fn(*inputs).numpy()
     return time.perf_counter() - start
 
 
-def measure(modules: dict[str, ModuleType], size: tuple, rounds: int) -> Iterator[tuple]:
-    """Rows of the table: one for each kind of logits and each version of the layer."""
-    compiled = {name: first_call(m, make_batch(size, True)) for name, m in modules.items()}
+def measure(versions: dict[str, Callable], size: tuple, rounds: int) -> Iterator[str]:
+    """Rows of the table: one for each kind of logits and each version of the rates."""
+    compiled = {name: first_call(fn, make_batch(size, True)) for name, fn in versions.items()}
     for kind in ("random", "trained"):
         inputs = make_batch(size, kind == "trained")
-        steps = {name: make_step(m, inputs, True) for name, m in modules.items()}
-        steps["without"] = make_step(layers, inputs, False)
+        steps = {name: make_step(inputs, fn) for name, fn in versions.items()}
+        steps["without"] = make_step(inputs, None)
         taken = {name: [] for name in steps}
         for _ in range(rounds):
             for name, step in steps.items():
@@ -100,11 +94,11 @@ def measure(modules: dict[str, ModuleType], size: tuple, rounds: int) -> Iterato
             yield f"| {size} | {kind} | {name} | {times} | {spread} | {compiled[name]:.1f} |"
 
 
-def load(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("layers_before", path)
+def load(path: Path) -> Callable:
+    spec = importlib.util.spec_from_file_location("metrics_before", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module
+    return module.label_error_rates
 
 
 def main() -> None:
@@ -112,13 +106,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=40)
     parser.add_argument("--before", type=Path)
     options = parser.parse_args()
-    modules = {"now": layers}
+    versions = {"now": label_error_rates}
     if options.before:
-        modules["before"] = load(options.before)
+        versions["before"] = load(options.before)
     load_average = os.getloadavg()[0]
     rows = []
     for size in SIZES:
-        for row in measure(modules, size, options.rounds):
+        for row in measure(versions, size, options.rounds):
             print(row, flush=True)
             rows.append(row)
     RESULTS.write_text(

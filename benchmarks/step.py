@@ -48,13 +48,12 @@ def fit_candidate(size, lstm: type, steps_per_execution: int, jit: bool = False)
     """A function that trains one epoch by `fit` and returns milliseconds per step."""
     batch, frames, features, units, bidirectional, width, classes, steps = size
     x, labels = make_batch(batch, frames, features, width, classes)
-    with mock.patch("ctc_tutorial.models.LSTM", lstm):
-        model, _ = ctc.build_models(features, classes, units, bidirectional, seed=0)
-    inputs = {"features": x, "feature_length": np.full(batch, frames, np.int32)}
+    options = {"units": units, "bidirectional": bidirectional}
+    with mock.patch("ctc_tutorial.encoders.LSTM", lstm):
+        model, _ = ctc.build_models(ctc.lstm_encoder, features, classes, seed=0, **options)
+    inputs = ctc.pad_batch(x, labels)
     if jit:  # XLA takes dense labels only
-        model, inputs = dense_labels(model, inputs, labels)
-    else:
-        inputs["labels"] = ctc.sparse_labels(labels)
+        model, inputs = for_dense_labels(model), ctc.dense_labels(inputs)
     optimizer = keras.optimizers.SGD(0.01, momentum=0.9, global_clipnorm=5.0)
     model.compile(optimizer, jit_compile=jit, steps_per_execution=steps_per_execution)
     data = ctc.repeat_batch(inputs)
@@ -68,24 +67,20 @@ def fit_candidate(size, lstm: type, steps_per_execution: int, jit: bool = False)
 
     def epoch(clock=Clock()):  # noqa: B008 - one clock for all epochs
         # Two epochs, of which the second is timed: the first sets fit up.
-        model.fit(
-            data, epochs=2, steps_per_epoch=steps, shuffle=False, verbose=0, callbacks=[clock]
-        )
+        model.fit(data, epochs=2, steps_per_epoch=steps, verbose=0, callbacks=[clock])
         return 1000 * clock.taken / steps
 
     return epoch
 
 
-def dense_labels(model, inputs, labels):
+def for_dense_labels(model: keras.Model) -> keras.Model:
     """The same layers and another loss layer, for labels that are not sparse."""
     given = [model.get_layer(name).output for name in ("features", "feature_length")]
-    ids = keras.Input((None,), dtype="int32", name="labels")
-    length = keras.Input((), dtype="int32", name="label_length")
+    labels = keras.Input((None,), dtype="int32", name="labels")
+    label_length = keras.Input((), dtype="int32", name="label_length")
     logits = model.get_layer("logits").output
-    scored = ctc.CTCLossLayer()(logits, ids, given[1], length)
-    lengths = np.full(len(labels), labels.shape[1], np.int32)
-    inputs = {**inputs, "labels": labels, "label_length": lengths}
-    return keras.Model([given[0], ids, given[1], length], scored), inputs
+    passed_through = ctc.CTCLossLayer()(logits, labels, given[1], label_length)
+    return keras.Model([*given, labels, label_length], passed_through)
 
 
 def torch_candidate(size, threads: int) -> Callable:
@@ -122,11 +117,11 @@ def empty_fit(steps: int, steps_per_execution: int) -> Callable:
     inputs = keras.Input((1,))
     model = keras.Model(inputs, keras.layers.Dense(1)(inputs))
     model.compile("sgd", "mse", steps_per_execution=steps_per_execution)
-    data = ctc.repeat_batch(np.ones((2, 1), np.float32), np.ones((2, 1), np.float32))
+    data = ctc.repeat_batch((np.ones((2, 1), np.float32), np.ones((2, 1), np.float32)))
 
     def epoch():
         start = time.perf_counter()
-        model.fit(data, epochs=1, steps_per_epoch=steps, shuffle=False, verbose=0)
+        model.fit(data, epochs=1, steps_per_epoch=steps, verbose=0)
         return 1000 * (time.perf_counter() - start) / steps
 
     return epoch

@@ -17,78 +17,56 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ctc_tutorial.batches import bucketed_dataset
-from ctc_tutorial.decoding import beam_search_decode, greedy_decode, label_error_rate
-from ctc_tutorial.digit_strings import digit_strings
-from ctc_tutorial.encoders import audio_encoder, build_encoder_models, image_encoder
-from ctc_tutorial.layers import CTCLossLayer
-from ctc_tutorial.speech import mfcc_features
-from ctc_tutorial.spoken_numbers import SAMPLE_RATE, WORDS, spoken_numbers
+import ctc_tutorial as ctc
+from ctc_tutorial.data.spoken_numbers import SAMPLE_RATE, WORDS
 
 
-def digits(count, split, seed, augment=False):
-    images, labels = digit_strings(count, split, seed, augment=augment)
-    return [image.T for image in images], labels  # columns are the frames
-
-
-def speech(count, split, seed, augment=False):
-    recordings, texts, _ = spoken_numbers(count, split, seed, augment=augment)
-    features = [mfcc_features(samples, SAMPLE_RATE) for samples in recordings]
-    features = [(f - f.mean(axis=0)) / f.std(axis=0) for f in features]  # per coefficient
+def make_speech(count, split, seed, augment=False):
+    waveforms, texts, _ = ctc.make_spoken_numbers(count, split, seed, augment=augment)
+    features = [ctc.mfcc_features(waveform, SAMPLE_RATE) for waveform in waveforms]
     return features, [np.array([WORDS.index(word) for word in text.split()]) for text in texts]
 
 
-# compose, encoder, features per frame, stride, strings to train on, epochs, batch size
-# and what is taken off the blank's logit for the beam search: words are missed, digits are not.
+# make_fn, encoder_fn, features per frame, strings to train on, epochs, batch size and what is
+# taken off the blank's logit for the beam search: words are deleted, digits are not.
 TASKS = {
-    "digits": (digits, image_encoder, 12, 2, 24_000, 2, 32, 0.0),
-    "speech": (speech, audio_encoder, 13, 4, 2_000, 8, 16, 1.5),
+    "digits": (ctc.make_digit_strings, ctc.image_encoder, 12, 24_000, 2, 32, 0.0),
+    "speech": (make_speech, ctc.audio_encoder, 13, 2_000, 8, 16, 1.5),
 }
 NUM_CLASSES = 11
 
 
 def train(task, split, seed):
-    """The trained model, seconds of composing and of fit, CPU seconds of fit."""
-    compose, encoder, num_features, stride, count, epochs, batch_size, _ = TASKS[task]
+    """The trained predict_model, seconds of composing and of fit, CPU seconds of fit."""
+    make_fn, encoder_fn, num_features, count, epochs, batch_size, _ = TASKS[task]
     start = time.perf_counter()
-    features, labels = compose(count, split, 100 + seed, augment=True)
+    features, labels = make_fn(count, split, 100 + seed, augment=True)
     composed = time.perf_counter() - start
-    dataset = bucketed_dataset(
-        features, labels, batch_size, NUM_CLASSES, seed=seed, logit_length=lambda n: n // stride
-    )
-    model, reader = build_encoder_models(
-        encoder, num_features, NUM_CLASSES, CTCLossLayer(), seed=seed
-    )
+    dataset = ctc.bucketed_dataset(features, labels, batch_size, seed=seed)
+    train_model, predict_model = ctc.build_models(encoder_fn, num_features, NUM_CLASSES, seed=seed)
     steps = epochs * int(dataset.cardinality())
     rate = keras.optimizers.schedules.CosineDecay(5e-3, steps)
-    model.compile(optimizer=keras.optimizers.Adam(rate))
+    train_model.compile(optimizer=keras.optimizers.Adam(rate))
     before, start = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter()
-    model.fit(dataset, epochs=epochs, shuffle=False, verbose=0)
+    train_model.fit(dataset, epochs=epochs, verbose=0)
     wall, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return reader, composed, wall, cpu
+    return predict_model, composed, wall, cpu
 
 
-def read(reader, features, labels, stride, penalty):
-    """Truths and readings of every string, greedy and by beam search."""
-    dataset = bucketed_dataset(
-        features, labels, 64, NUM_CLASSES, logit_length=lambda n: n // stride
-    )
-    truths, greedy, beam = [], [], []
-    for (batch,) in dataset:
-        out = reader.predict_on_batch({k: batch[k] for k in ("features", "feature_length")})
-        logits, lengths = out["logits"], out["logit_length"]
-        greedy += greedy_decode(logits, lengths)
-        logits = logits - penalty * np.eye(NUM_CLASSES)[-1]
-        beam += [best.ids for (best,) in beam_search_decode(logits, lengths, beam_width=8)]
-        truths += tf.RaggedTensor.from_sparse(batch["labels"]).to_list()
-    return truths, greedy, beam
+def predict(predict_model, features, penalty):
+    """The ids of every string, greedy and by beam search."""
+    outputs = predict_model.predict(ctc.pad_batch(features), verbose=0)
+    greedy = ctc.greedy_decode(**outputs)
+    outputs["logits"] -= penalty * np.eye(NUM_CLASSES)[-1]
+    beam = [best.ids for (best,) in ctc.beam_search_decode(**outputs, beam_width=8)]
+    return greedy, beam
 
 
-def error_rates(truths, readings):
+def error_rates(references, predictions):
     """Label error rate, and share of strings with any mistake."""
-    wrong = [list(r) != t for t, r in zip(truths, readings, strict=True)]
-    return label_error_rate(truths, readings), np.mean(wrong)
+    wrong = [list(r) != list(p) for r, p in zip(references, predictions, strict=True)]
+    return ctc.label_error_rate(references, predictions), np.mean(wrong)
 
 
 def main():
@@ -98,14 +76,14 @@ def main():
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     arguments = parser.parse_args()
     tf.config.threading.set_intra_op_parallelism_threads(2)
-    compose, _, _, stride, *_, penalty = TASKS[arguments.task]
+    make_fn, *_, penalty = TASKS[arguments.task]
     learn, judge = ("train", "dev") if arguments.dev else ("final", "test")
-    unseen = compose(2000 if arguments.task == "digits" else 1000, judge, 1)
+    features, references = make_fn(2000 if arguments.task == "digits" else 1000, judge, 1)
     rates = []
     for seed in arguments.seeds:
-        reader, composed, wall, cpu = train(arguments.task, learn, seed)
-        truths, *readings = read(reader, *unseen, stride, penalty)
-        rates.append([error_rates(truths, r) for r in readings])
+        predict_model, composed, wall, cpu = train(arguments.task, learn, seed)
+        both = predict(predict_model, features, penalty)
+        rates.append([error_rates(references, predictions) for predictions in both])
         print(
             f"{arguments.task} {judge}, seed {seed}: {shown(rates[-1])}; composed in "
             f"{composed:.0f} s, fit in {wall:.0f} s ({cpu:.0f} s of CPU; load "
