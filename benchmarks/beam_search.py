@@ -30,7 +30,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from ctc_tutorial.beam_search import beam_search_decode
-from ctc_tutorial.decoding import decode_in_processes, greedy_decode
+from ctc_tutorial.decoding import greedy_decode
+from ctc_tutorial.serving import decode_in_processes
 
 BATCH, FRAMES, CLASSES, BEAM = 64, 291, 28, 25
 LENGTHS = np.full(BATCH, FRAMES, np.int32)

@@ -15,8 +15,8 @@ __version__ = "0.2.0"
 _ROOMS = {
     "text": "Alphabet",
     "speech": "mfcc_features read_wav",
-    "batches": "check_feasible dense_labels infeasible_reason pad_batch pad_features repeat_batch "
-    "sparse_labels",
+    "batches": "dense_labels pad_batch pad_features repeat_batch sparse_labels",
+    "feasibility": "check_feasible infeasible_reason",
     "bucketing": "bucketed_dataset bucketed_stream",
     "layers": "CTCLossLayer sparse_op_loss",
     "metrics": "LabelErrorRate",
@@ -26,8 +26,10 @@ _ROOMS = {
     "encoders": "audio_encoder crnn_encoder image_encoder length_mask lstm_encoder strided_length",
     "encoder_check": "check_encoder",
     "recurrent": "LSTM",
-    "decoding": "GreedyStream decode_in_processes greedy_decode label_error_rate word_error_rate",
-    "beam_search": "Hypothesis beam_search_decode hot_words",
+    "decoding": "greedy_decode label_error_rate word_error_rate",
+    "serving": "GreedyStream decode_in_processes",
+    "beam_search": "Hypothesis beam_search_decode",
+    "hotwords": "hot_words",
     "lattice": "forced_align forward_backward spans_to_seconds",
     "aligner": "middle_frames share_in_words train_aligner",
     "mistakes": "confusion_matrix edit_path most_confused plot_confusion_matrix",

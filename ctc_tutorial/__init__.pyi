@@ -3,16 +3,13 @@
 from .aligner import middle_frames as middle_frames
 from .aligner import share_in_words as share_in_words
 from .aligner import train_aligner as train_aligner
-from .batches import check_feasible as check_feasible
 from .batches import dense_labels as dense_labels
-from .batches import infeasible_reason as infeasible_reason
 from .batches import pad_batch as pad_batch
 from .batches import pad_features as pad_features
 from .batches import repeat_batch as repeat_batch
 from .batches import sparse_labels as sparse_labels
 from .beam_search import Hypothesis as Hypothesis
 from .beam_search import beam_search_decode as beam_search_decode
-from .beam_search import hot_words as hot_words
 from .bucketing import bucketed_dataset as bucketed_dataset
 from .bucketing import bucketed_stream as bucketed_stream
 from .data.digit_strings import load_digit_images as load_digit_images
@@ -24,8 +21,6 @@ from .data.sentence import load_word_times as load_word_times
 from .data.sentence import make_lesson_pair as make_lesson_pair
 from .data.spoken_numbers import load_spoken_words as load_spoken_words
 from .data.spoken_numbers import make_spoken_numbers as make_spoken_numbers
-from .decoding import GreedyStream as GreedyStream
-from .decoding import decode_in_processes as decode_in_processes
 from .decoding import greedy_decode as greedy_decode
 from .decoding import label_error_rate as label_error_rate
 from .decoding import word_error_rate as word_error_rate
@@ -38,6 +33,9 @@ from .encoders import image_encoder as image_encoder
 from .encoders import length_mask as length_mask
 from .encoders import lstm_encoder as lstm_encoder
 from .encoders import strided_length as strided_length
+from .feasibility import check_feasible as check_feasible
+from .feasibility import infeasible_reason as infeasible_reason
+from .hotwords import hot_words as hot_words
 from .lattice import forced_align as forced_align
 from .lattice import forward_backward as forward_backward
 from .lattice import spans_to_seconds as spans_to_seconds
@@ -62,6 +60,8 @@ from .portable import PortableCTCLossLayer as PortableCTCLossLayer
 from .records import read_records as read_records
 from .records import write_records as write_records
 from .recurrent import LSTM as LSTM
+from .serving import GreedyStream as GreedyStream
+from .serving import decode_in_processes as decode_in_processes
 from .speech import mfcc_features as mfcc_features
 from .speech import read_wav as read_wav
 from .text import Alphabet as Alphabet

@@ -18,6 +18,7 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 
 from .data import sentence
 from .data.sentence import Utterance
+from .feasibility import check_feasible
 from .speech import mfcc_features, read_wav
 from .text import Alphabet
 
@@ -35,9 +36,6 @@ def main(arguments: list[str] | None = None) -> int:
         utterances = _load(options)
         features = [mfcc_features(u.waveform, u.sample_rate) for u in utterances]
         labels = [alphabet.encode(u.text) for u in utterances]
-        # TensorFlow takes seconds to load: bad input should not wait for it.
-        from .batches import check_feasible
-
         check_feasible(labels, [len(f) for f in features], alphabet.num_classes)
     except (ValueError, OSError) as error:
         print(f"ctc_tutorial: {' '.join(str(error).split())}", file=sys.stderr)

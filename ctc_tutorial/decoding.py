@@ -4,10 +4,7 @@
 Taught in notebook 06_decoding_and_alignment. This file needs NumPy only and can be copied alone.
 """
 
-import itertools
-import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -40,96 +37,6 @@ def greedy_decode(
     logits, lengths, blank = checked_logits(logits, logit_length, blank_index)
     best = logits.argmax(axis=-1).astype(np.int32)
     return [_merged(row[:length], -1, blank) for row, length in zip(best, lengths, strict=True)]
-
-
-class GreedyStream:
-    """`greedy_decode` of one utterance that arrives in chunks: the same text, whatever the cuts.
-
-    A new utterance needs a new stream. A label is given out in the first frame of its run. The
-    logits must be those of the whole utterance, too: the encoder may not look ahead, and its own
-    state has to go from chunk to chunk.
-
-    Args:
-        blank_index: as for `greedy_decode`.
-
-    >>> stream = GreedyStream()
-    >>> frames = np.eye(3)[[0, 0, 2, 0, 1]]  # as in the example of greedy_decode
-    >>> [stream.push(chunk).tolist() for chunk in (frames[:1], frames[1:3], frames[3:])]
-    [[0], [], [0, 1]]
-    """
-
-    def __init__(self, blank_index: int = -1):
-        self.blank_index = blank_index
-        self._classes: int | None = None  # unknown until the first chunk
-        self._last = -1  # the class of the last frame; -1 is none
-
-    def push(self, logits: ArrayLike) -> np.ndarray:
-        """The ids that begin in the next frames.
-
-        Args:
-            logits: float [T, C], without padding; T may be 0.
-
-        Returns:
-            int32 [L]; L may be 0. All that push returned, put together, is the text so far.
-
-        Raises:
-            ValueError: another shape or number of classes than before, a blank outside the classes,
-                or NaN. The stream is as it was before, then.
-        """
-        logits = np.asarray(logits)
-        if logits.ndim != 2 or self._classes not in (None, logits.shape[1]):
-            expected = "[T, C]" if self._classes is None else f"[T, {self._classes}]"
-            raise ValueError(f"a chunk's logits must be {expected}, not of shape {logits.shape}")
-        logits, _, blank = checked_logits(logits[None], [len(logits)], self.blank_index)
-        best = logits[0].argmax(axis=-1).astype(np.int32)
-        ids = _merged(best, self._last, blank)
-        self._classes, self._last = logits.shape[2], int(best[-1]) if len(best) else self._last
-        return ids
-
-
-def _merged(best: np.ndarray, before: int, blank: int) -> np.ndarray:
-    """The labels that begin in a path int32 [T], whose last class so far is `before`."""
-    # Merge before dropping blanks: "a blank a" is two letters, "a a" is one.
-    starts = np.diff(best, prepend=np.int32(before)) != 0
-    return best[starts & (best != blank)]
-
-
-def decode_in_processes(
-    decode_fn: Callable[[np.ndarray, np.ndarray], list],
-    logits: ArrayLike,
-    logit_length: ArrayLike,
-    pool: Executor,
-) -> list:
-    """decode_fn(logits, logit_length), by the processes of a pool, a part of the batch per core.
-
-    Args:
-        decode_fn: a function of a module, not a lambda: `greedy_decode`, or
-            `functools.partial(beam_search_decode, beam_width=50)`.
-        logits, logit_length: as for `greedy_decode`.
-        pool: kept open for all batches, as starting it takes about a second. A script does that
-            below `if __name__ == "__main__":`, as the processes import the script.
-
-    Raises:
-        ValueError: as from decode_fn, which counts the utterances of its part from 0; the message
-            says with which utterance of the batch that part starts.
-
-    >>> from concurrent.futures import ProcessPoolExecutor
-    >>> from multiprocessing import get_context
-    >>> with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
-    ...     decode_in_processes(greedy_decode, np.eye(3)[[[0, 2, 1]]], [3], pool)
-    [array([0, 1], dtype=int32)]
-    """
-    logits, lengths = _dense(logits), np.asarray(logit_length)
-    edges = np.linspace(0, len(logits), (os.cpu_count() or 1) + 1).astype(int)
-    parts = [slice(*pair) for pair in itertools.pairwise(edges)]
-    tasks = [pool.submit(decode_fn, logits[part], lengths[part]) for part in parts]
-    results = []
-    for part, task in zip(parts, tasks, strict=True):
-        try:
-            results += task.result()
-        except ValueError as error:
-            raise ValueError(f"in the part from utterance {part.start} on: {error}") from error
-    return results
 
 
 def label_error_rate(references: Sequence, predictions: Sequence) -> float:
@@ -212,6 +119,13 @@ def checked_logits(
 def _dense(logits) -> np.ndarray:
     """As an array, which pads a tf.RaggedTensor with zeros."""
     return np.asarray(logits.to_tensor() if hasattr(logits, "to_tensor") else logits)
+
+
+def _merged(best: np.ndarray, before: int, blank: int) -> np.ndarray:
+    """The labels that begin in a path int32 [T], whose last class so far is `before`."""
+    # Merge before dropping blanks: "a blank a" is two letters, "a a" is one.
+    starts = np.diff(best, prepend=np.int32(before)) != 0
+    return best[starts & (best != blank)]
 
 
 def _error_rate(references, predictions, split: Callable, unit: str) -> float:

@@ -8,7 +8,8 @@ import pytest
 import tensorflow as tf
 from brute_force import all_texts, softmax
 
-from ctc_tutorial.beam_search import beam_search_decode, hot_words
+from ctc_tutorial.beam_search import beam_search_decode
+from ctc_tutorial.hotwords import hot_words
 
 TOY = np.log([[[0.4, 1.0, 0.6]] * 2])
 TOY[..., 1] = -np.inf

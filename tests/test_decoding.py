@@ -1,13 +1,12 @@
 """Greedy decoding and error rates against TensorFlow's ops and plain recursion."""
 
-import itertools
 from functools import cache
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from ctc_tutorial.decoding import GreedyStream, greedy_decode, label_error_rate, word_error_rate
+from ctc_tutorial.decoding import greedy_decode, label_error_rate, word_error_rate
 
 RNG = np.random.default_rng(20240601)
 
@@ -111,57 +110,6 @@ def test_nan_in_a_frame_that_counts_is_refused():
     logits[1, 2, 0] = np.nan
     with pytest.raises(ValueError, match="utterance 1: logits hold NaN"):
         greedy_decode(logits, [5, 5])
-
-
-def pushed(stream, chunks):
-    ids = [stream.push(chunk) for chunk in chunks]
-    assert all(some.dtype == np.int32 for some in ids)
-    return np.concatenate(ids)
-
-
-@pytest.mark.parametrize("blank", [-1, 0])
-def test_a_stream_reads_the_same_text_however_it_is_cut(blank):
-    path = [0, 0, 2, 0, 1, 1, 2, 2, 1]  # with runs, and blanks between and within
-    logits = np.eye(3)[path]
-    (expected,) = greedy_decode(logits[None], [len(path)], blank)
-    assert len(expected) > 3
-    places = range(1, len(path))
-    cuts = [c for n in range(len(path)) for c in itertools.combinations(places, n)]
-    assert len(cuts) == 2 ** (len(path) - 1)
-    for cut in cuts:
-        chunks = np.split(logits, cut)
-        np.testing.assert_array_equal(pushed(GreedyStream(blank), chunks), expected)
-
-
-def test_a_stream_agrees_with_tensorflow_and_passes_over_empty_chunks():
-    logits = RNG.normal(size=(200, 4)).astype(np.float32)
-    (reference,), _ = tf.nn.ctc_greedy_decoder(logits[:, None], [200])
-    cuts = np.sort(RNG.integers(201, size=150))
-    assert (np.diff(cuts) == 0).any()
-    chunks = [tf.constant(chunk) for chunk in np.split(logits, cuts)]
-    np.testing.assert_array_equal(pushed(GreedyStream(), chunks), reference.values)
-
-
-def test_a_stream_gives_a_label_out_as_soon_as_it_begins():
-    stream = GreedyStream()
-    assert [stream.push(np.eye(3)[[k]]).tolist() for k in (2, 0, 0, 1, 2, 1)] == [
-        [], [0], [], [1], [], [1],
-    ]  # fmt: skip
-
-
-def test_a_stream_refuses_a_bad_chunk_and_goes_on():
-    stream = GreedyStream()
-    for shape in ((3,), (1, 2, 3)):
-        with pytest.raises(ValueError, match=r"a chunk's logits must be \[T, C\], not of shape"):
-            stream.push(np.zeros(shape))
-    assert stream.push(np.eye(3)[[0]]).tolist() == [0]
-    with pytest.raises(ValueError, match=r"must be \[T, 3\], not of shape \(1, 4\)"):
-        stream.push(np.zeros((1, 4)))
-    with pytest.raises(ValueError, match="logits hold NaN"):
-        stream.push([[0.0, 1.0, 0.0], [np.nan, 0.0, 0.0]])
-    assert stream.push(np.eye(3)[[0, 1]]).tolist() == [1]  # the run of 0 goes on
-    with pytest.raises(ValueError, match="blank_index 3 is outside the 3 classes"):
-        GreedyStream(3).push(np.zeros((1, 3)))
 
 
 @pytest.mark.parametrize("symbols", [2, 5])
