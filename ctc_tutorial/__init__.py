@@ -22,7 +22,7 @@ _ROOMS = {
     "metrics": "LabelErrorRate",
     "portable": "PortableCTCLossLayer",
     "losses": "ctc_loss",
-    "models": "CTCModel build_ctc_model build_models",
+    "models": "CTCModel build_models",
     "encoders": "audio_encoder crnn_encoder image_encoder length_mask lstm_encoder strided_length",
     "encoder_check": "check_encoder",
     "recurrent": "LSTM",

@@ -48,7 +48,6 @@ from .mistakes import edit_path as edit_path
 from .mistakes import most_confused as most_confused
 from .mistakes import plot_confusion_matrix as plot_confusion_matrix
 from .models import CTCModel as CTCModel
-from .models import build_ctc_model as build_ctc_model
 from .models import build_models as build_models
 from .picture import plot_utterance as plot_utterance
 from .plots import plot_alignment as plot_alignment

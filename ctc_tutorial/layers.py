@@ -24,16 +24,10 @@ if keras.backend.backend() != "tensorflow":
 def sparse_op_loss(
     logits: tf.Tensor, labels: tf.Tensor, logit_length: tf.Tensor, label_length: tf.Tensor
 ) -> tf.Tensor:
-    """TensorFlow's own CTC loss, by its sparse op, which XLA does not know.
+    """TensorFlow's own CTC loss, by its sparse op; arguments as for `ctc_loss` of losses.py.
 
-    Fast on a CPU, but inf for a feasible utterance as soon as it needs a label whose logit is 87 or
-    more below its frame's largest.
-
-    Args:
-        logits, labels, logit_length, label_length: as for `ctc_loss` of losses.py.
-
-    Returns:
-        float32 [B], in nats.
+    XLA does not know it, and it is inf for a feasible utterance as soon as that needs a label whose
+    logit is 87 or more below its frame's largest.
 
     >>> logits = tf.math.log([[[0.4, 1e-9, 0.6]] * 2])  # classes a, b and blank; both frames alike
     >>> (loss,) = sparse_op_loss(logits, *map(tf.constant, ([[0]], [2], [1])))
@@ -107,8 +101,7 @@ class CTCLossLayer(keras.layers.Layer):
         self.infeasible, self.weight = infeasible, weight
         self.loss_fn = loss_fn or _default_loss
         self.supports_masking = True
-        # XLA takes neither sparse nor ragged labels. A functional model says what it has while it
-        # is made, see below; a subclassed one only when it is too late for `compile`.
+        # XLA takes dense labels only; a functional model says below what it has, before `compile`.
         self.supports_jit = False
         prefix = "" if name == "ctc" else f"{name}_"
         self.ler = keras.metrics.Mean(name=f"{prefix}ler")

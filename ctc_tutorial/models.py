@@ -47,54 +47,26 @@ def build_models(
     >>> outputs["logits"].shape, outputs["logit_length"].tolist()
     ((2, 7, 28), [7, 4])
     """
-    inputs, outputs = _wired(encoder_fn, num_features, num_classes, seed, encoder_options)
-    labels = keras.Input((None,), dtype="int32", sparse=True, name="labels")
-    logits, logit_length = outputs["logits"], outputs["logit_length"]
-    passed_through = (loss_layer or CTCLossLayer())(logits, labels, logit_length)
-    train_model = LabelsAsInput({**inputs, "labels": labels}, passed_through)
-    return train_model, keras.Model(inputs, outputs)
-
-
-def build_ctc_model(
-    encoder_fn: Callable[..., tuple[Any, Any]],
-    num_features: int,
-    num_classes: int,
-    loss_layer: CTCLossLayer | None = None,
-    seed: int | None = None,
-    **encoder_options: Any,
-) -> "CTCModel":
-    """The same encoder and dense layer as one `CTCModel`; arguments as for `build_models`.
-
-    >>> def no_encoder(features, lengths, seed=None):
-    ...     return features, lengths
-    >>> model = build_ctc_model(no_encoder, num_features=13, num_classes=28)
-    >>> list(model.input), list(model.output)
-    (['features', 'feature_length'], ['logits', 'logit_length'])
-    """
-    inputs, outputs = _wired(encoder_fn, num_features, num_classes, seed, encoder_options)
-    return CTCModel(inputs, outputs, loss_layer=loss_layer)
-
-
-def _wired(encoder_fn, num_features, num_classes, seed, encoder_options):
-    """Inputs and outputs of an encoder and a dense layer, by name."""
     features = keras.Input((None, num_features), name="features")
     feature_length = keras.Input((), dtype="int32", name="feature_length")
+    labels = keras.Input((None,), dtype="int32", sparse=True, name="labels")
+
     of_encoder, of_dense = np.random.default_rng(seed).integers(2**31, size=2).tolist()
     hidden, logit_length = encoder_fn(features, feature_length, seed=of_encoder, **encoder_options)
     initializer = keras.initializers.TruncatedNormal(stddev=0.1, seed=of_dense)
     logits = keras.layers.Dense(num_classes, kernel_initializer=initializer, name="logits")(hidden)
+
+    passed_through = (loss_layer or CTCLossLayer())(logits, labels, logit_length)
     inputs = {"features": features, "feature_length": feature_length}
-    return inputs, {"logits": logits, "logit_length": logit_length}
+    train_model = LabelsAsInput({**inputs, "labels": labels}, passed_through)
+    return train_model, keras.Model(inputs, {"logits": logits, "logit_length": logit_length})
 
 
 @keras.saving.register_keras_serializable(package="ctc_tutorial")
 class LabelsAsInput(keras.Model):
-    """A model whose loss a layer adds: it refuses y and sample_weight, which Keras would ignore.
+    """A model whose loss a layer adds: it refuses what Keras would silently ignore.
 
-    >>> x = keras.Input((3,))
-    >>> model = LabelsAsInput(x, keras.layers.Dense(1)(x))
-    >>> model.compile("sgd")
-    >>> model.fit(np.ones((2, 3)), sample_weight=np.ones(2))
+    >>> LabelsAsInput(*[keras.Input((3,))] * 2).fit(np.ones((2, 3)), sample_weight=np.ones(2))
     Traceback (most recent call last):
     ValueError: y and sample_weight do not reach a loss that a layer adds: make them inputs of it
     """
@@ -126,9 +98,11 @@ class CTCModel(keras.Model):
     """A functional model that computes CTC from y: one model to train and to predict.
 
     Its output is the logits [B, T, C], and y = (labels, logit_length); or it is a dict of logits
-    and logit_length, as the encoders' lengths make it, and y = labels. Labels are sparse or ragged
-    ids [B, L], or dense ones: then y ends with their lengths. Loss, metric `ler` and what happens
-    to utterances that CTC can't align: as with the `CTCLossLayer` that it takes as `loss_layer`.
+    and logit_length, as that of a predict model of `build_models`, and y = labels: so
+    CTCModel(predict_model.input, predict_model.output) is the one model in place of two. Labels are
+    sparse or ragged ids [B, L], or dense ones: then y ends with their lengths. Loss, metric `ler`
+    and what happens to utterances that CTC can't align: as with the `CTCLossLayer` that it takes as
+    `loss_layer`.
     `sample_weight` counts in both.
 
     >>> x = keras.Input((None, 13))

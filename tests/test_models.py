@@ -13,7 +13,7 @@ from ctc_tutorial.bucketing import bucketed_dataset
 from ctc_tutorial.decoding import greedy_decode
 from ctc_tutorial.encoders import audio_encoder, lstm_encoder
 from ctc_tutorial.layers import CTCLossLayer
-from ctc_tutorial.models import build_models
+from ctc_tutorial.models import CTCModel, build_models
 
 RNG = np.random.default_rng(0)
 F, C = 4, 6
@@ -213,3 +213,41 @@ def test_mixed_precision_trains(training_seed):
     train_model.compile(keras.optimizers.Adam(0.02))
     losses = [train_model.train_on_batch(INPUTS)[0] for _ in range(40)]
     assert losses[-1] < 0.5 * losses[0]
+
+
+@pytest.mark.parametrize("way", ["fit", "evaluate", "train_on_batch", "dataset"])
+def test_weights_that_a_loss_layer_would_not_see_are_refused(way):
+    train_model, _ = lstm_models(units=4)
+    train_model.compile("sgd")
+    weights = np.ones(len(SEQUENCES))
+    calls = {
+        "fit": lambda: train_model.fit(INPUTS, sample_weight=weights, verbose=0),
+        "evaluate": lambda: train_model.evaluate(INPUTS, sample_weight=weights, verbose=0),
+        "train_on_batch": lambda: train_model.train_on_batch(INPUTS, sample_weight=weights),
+        "dataset": lambda: train_model.fit(repeat_batch((INPUTS, weights)).take(1), verbose=0),
+    }
+    with pytest.raises(ValueError, match="y and sample_weight do not reach a loss"):
+        calls[way]()
+
+
+@pytest.mark.parametrize("encoder_fn", [lstm_encoder, audio_encoder])
+def test_one_model_in_place_of_two(encoder_fn, tmp_path):
+    """y = labels where the outputs say how long they are: the same loss, validated and saved."""
+    train_model, predict_model = build_models(encoder_fn, F, C, seed=0)
+    model = CTCModel(predict_model.input, predict_model.output, loss_layer=CTCLossLayer("skip"))
+    model.compile(keras.optimizers.SGD(0.0))
+    labels = [ids if len(ids) < 3 else ids[:2] for ids in LABELS]  # short enough for the strides
+    y = sparse_labels(labels)
+    log = model.fit(TO_PREDICT, y, validation_data=(TO_PREDICT, y), batch_size=5, verbose=0).history
+    train_model.compile(keras.optimizers.SGD(0.0))
+    log_of_two = train_model.evaluate(
+        {**INPUTS, "labels": y}, batch_size=5, return_dict=True, verbose=0
+    )
+    assert set(log) == {"loss", "ler", "skipped", "val_loss", "val_ler", "val_skipped"}
+    for name, value in log_of_two.items():
+        assert log[f"val_{name}"][0] == pytest.approx(value, rel=1e-5)
+    model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras")
+    assert again.loss_layer.infeasible == "skip"
+    for name, x in again.predict(TO_PREDICT, verbose=0).items():
+        np.testing.assert_allclose(x, predict_model.predict(TO_PREDICT, verbose=0)[name], atol=1e-6)
