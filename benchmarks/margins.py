@@ -107,8 +107,8 @@ def run_tests(seeds: list[int]) -> list[str]:
     return failures
 
 
-def run_all(options: argparse.Namespace) -> Counter:
-    """(what, setting) -> runs; (what, setting, assert) -> failures."""
+def run_all(options: argparse.Namespace) -> None:
+    """Runs everything that is asked for, and keeps each result in the table as it comes."""
     everything = [p.name for p in sorted(ROOT.glob("notebooks/*.ipynb"))] + ["tests"]
     jobs = [
         (what, setting, options.seeds if setting == "as it is" else options.other_seeds)
@@ -125,33 +125,40 @@ def run_all(options: argparse.Namespace) -> Counter:
         done = subprocess.run(command, env=environment, capture_output=True, text=True)
         if done.returncode:
             raise SystemExit(f"{job}: {done.stderr[-2000:]}")
-        print(job, done.stdout.splitlines()[-1], flush=True)
         return job, json.loads(done.stdout.splitlines()[-1])
 
-    count = Counter()
     with ThreadPoolExecutor(options.at_once) as pool:
         for (what, setting, seeds), failures in pool.map(one, jobs):
-            count[what, setting] += seeds
-            for failure in failures:
-                count[what, setting, failure] += 1
-    return count
+            counted = [f"{n} x `{failure}`" for failure, n in Counter(failures).items()]
+            keep(options.output, what, setting, seeds, "; ".join(counted) or "none")
 
 
-def write(count: Counter, path: Path) -> None:
+def keep(path: Path, what: str, setting: str, seeds: int, failures: str) -> None:
+    """Puts a row into the table, in place of an older one of the same notebook and setting."""
     import keras
     import tensorflow as tf
 
-    lines = [
-        "# Which asserts luck decides\n\nBy `make margins` (benchmarks/margins.py): runs with "
-        "different seeds, and how often an assert about a trained model failed.\n"
-        f"{platform.machine()}, {platform.system()}; TensorFlow {tf.__version__}, Keras "
-        f"{keras.__version__}.\n",
-        "| what | setting | runs | failures |\n|---|---|---|---|",
-    ]
-    for (what, setting), runs in ((k, n) for k, n in count.items() if len(k) == 2):
-        failed = [f"{n} x `{k[2]}`" for k, n in count.items() if k[:2] == (what, setting) != k]
-        lines.append(f"| {what} | {setting} | {runs} | {'; '.join(failed) or 'none'} |")
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    rows = {}
+    if path.exists():
+        for line in path.read_text(encoding="utf-8").splitlines():
+            if line.startswith("| ") and not line.startswith("| what"):
+                rows[tuple(cell.strip() for cell in line.split("|")[1:3])] = line
+    commit = subprocess.run(
+        ["git", "log", "-1", "--format=%h"], cwd=ROOT, capture_output=True, text=True
+    ).stdout.strip()
+    rows[what, setting] = f"| {what} | {setting} | {seeds} | {failures} | {commit} |"
+    places = list(SETTINGS)
+    head = (
+        "# Which asserts luck decides\n\nBy `make margins` (benchmarks/margins.py): each notebook, "
+        "and the tests marked `training`, run with different\nseeds, and how often an assert about a "
+        f"trained model failed. {platform.machine()}, {platform.system()}; TensorFlow "
+        f"{tf.__version__}, Keras {keras.__version__}. The commit is\nthat of the run. The recipe of "
+        "the lesson itself: [recipe.md](recipe.md); the aligner: [aligner.md](aligner.md).\n\n"
+        "| what | setting | runs | failures | commit |\n|---|---|---|---|---|\n"
+    )
+    order = sorted(rows, key=lambda key: (places.index(key[1]), key[0]))
+    path.write_text(head + "\n".join(rows[key] for key in order) + "\n", encoding="utf-8")
+    print(rows[what, setting], flush=True)
 
 
 def main() -> None:
@@ -169,7 +176,7 @@ def main() -> None:
         failures = run_tests(seeds) if options.one == "tests" else run_notebook(path, seeds)
         print(json.dumps(failures))
     else:
-        write(run_all(options), options.output)
+        run_all(options)
 
 
 if __name__ == "__main__":
