@@ -150,10 +150,10 @@ def keep(path: Path, what: str, setting: str, seeds: int, failures: str) -> None
     places = list(SETTINGS)
     head = (
         "# Which asserts luck decides\n\nBy `make margins` (benchmarks/margins.py): each notebook, "
-        "and the tests marked `training`, run with different\nseeds, and how often an assert about a "
-        f"trained model failed. {platform.machine()}, {platform.system()}; TensorFlow "
-        f"{tf.__version__}, Keras {keras.__version__}. The commit is\nthat of the run. The recipe of "
-        "the lesson itself: [recipe.md](recipe.md); the aligner: [aligner.md](aligner.md).\n\n"
+        "and the tests marked `training`, run with different\nseeds, and how often an assert about "
+        f"a trained model failed. {platform.machine()}, {platform.system()}; TensorFlow "
+        f"{tf.__version__}, Keras {keras.__version__}. The commit is\nthat of the run. The recipe "
+        "of the lesson itself: [recipe.md](recipe.md); the aligner: [aligner.md](aligner.md).\n\n"
         "| what | setting | runs | failures | commit |\n|---|---|---|---|---|\n"
     )
     order = sorted(rows, key=lambda key: (places.index(key[1]), key[0]))
