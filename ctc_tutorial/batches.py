@@ -31,7 +31,8 @@ def pad_batch(
         given, and others of such a name as int32 SparseTensor [B, L]; the rest as arrays [B, ...].
 
     Raises:
-        ValueError: see `pad_features`, or an input with another number of items.
+        ValueError: see `pad_features` and `sparse_labels`; an input with another number of items,
+            or that cannot be stacked, or is named feature_length.
 
     >>> features = [np.ones((5, 13)), np.ones((3, 13))]
     >>> batch = pad_batch(features, labels=[[7, 8], [2]], sample_weight=[1, 0.5])
@@ -46,9 +47,14 @@ def pad_batch(
     batch = {"features": padded, "feature_length": lengths}
     given = {**({} if labels is None else {"labels": labels}), **others}
     for name, items in given.items():
-        if len(items) != len(lengths):
-            raise ValueError(f"{len(lengths)} utterances but {len(items)} items of {name}")
-        batch[name] = sparse_labels(items) if name.endswith("labels") else np.asarray(items)
+        check_items(name, items, len(lengths))
+        if name.endswith("labels"):
+            batch[name] = sparse_labels(items)
+            continue
+        try:
+            batch[name] = np.asarray(items)
+        except ValueError as error:
+            raise ValueError(f"the items of {name} cannot be stacked: {error}") from error
     return batch
 
 
@@ -62,13 +68,16 @@ def pad_features(features: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray
         float32 [B, T, ...] with T the longest T_i; and the lengths T_i, int32 [B].
 
     Raises:
-        ValueError: no sequences, or one whose other dimensions differ from the first one's.
+        ValueError: no sequences, one that holds no numbers, or one whose other dimensions differ
+            from the first one's.
 
     >>> padded, lengths = pad_features([[[1, 2], [3, 4]], [[5, 6]]])
     >>> padded.tolist(), lengths.tolist()
     ([[[1.0, 2.0], [3.0, 4.0]], [[5.0, 6.0], [0.0, 0.0]]], [2, 1])
     """
-    features = [np.asarray(f, dtype=np.float32) for f in features]
+    if not hasattr(features, "__len__"):
+        raise ValueError(f"features must be a list of arrays [T, ...], not {features!r}")
+    features = [_numbers(f, f"features[{index}]") for index, f in enumerate(features)]
     if not features:
         raise ValueError("expected at least one feature sequence")
     for index, f in enumerate(features):
@@ -93,18 +102,21 @@ def sparse_labels(labels: Sequence[Sequence[int] | np.ndarray]) -> tf.SparseTens
     Returns:
         int32 SparseTensor [B, L] with L the longest L_i (at least 1).
 
+    Raises:
+        ValueError: ids that are not integers [L_i], or that int32 does not hold.
+
     >>> sparse = sparse_labels([[19, 8], [0]])  # the 0 is a label, not padding
     >>> sparse.indices.numpy().tolist(), sparse.values.numpy().tolist()
     ([[0, 0], [0, 1], [1, 0]], [19, 8, 0])
     """
-    lengths = [len(ids) for ids in labels]
+    if not hasattr(labels, "__len__"):
+        raise ValueError(f"labels must be a list with the ids of each utterance, not {labels!r}")
+    rows = [int32_ids(ids, f"labels[{index}]") for index, ids in enumerate(labels)]
+    lengths = [len(ids) for ids in rows]
     indices = [(row, place) for row, length in enumerate(lengths) for place in range(length)]
-    values = np.concatenate(
-        [np.asarray(ids, dtype=np.int32).reshape(-1) for ids in labels] or [np.array([])]
-    )
     return tf.SparseTensor(
         indices=np.array(indices, dtype=np.int64).reshape(-1, 2),
-        values=values.astype(np.int32),
+        values=np.concatenate([np.zeros(0, np.int32), *rows]),
         dense_shape=(len(lengths), max(lengths, default=1) or 1),
     )
 
@@ -121,10 +133,15 @@ def dense_labels(batch: dict[str, Any]) -> dict[str, Any]:
     Returns:
         labels int32 [B, L], label_length int32 [B], and all else as it was.
 
+    Raises:
+        ValueError: no labels in the batch, or labels that are not sparse.
+
     >>> batch = dense_labels(pad_batch([np.ones((5, 13)), np.ones((3, 13))], [[7, 8], [2]]))
     >>> batch["labels"].numpy().tolist(), batch["label_length"].numpy().tolist()
     ([[7, 8], [2, 0]], [2, 1])
     """
+    if not isinstance(batch.get("labels"), tf.SparseTensor):
+        raise ValueError(f"the batch needs sparse labels; it holds {', '.join(batch) or 'nothing'}")
     labels = tf.RaggedTensor.from_sparse(batch["labels"])
     lengths = tf.cast(labels.row_lengths(), tf.int32)
     return {**batch, "labels": labels.to_tensor(), "label_length": lengths}
@@ -147,3 +164,46 @@ def repeat_batch(batch: Any) -> tf.data.Dataset:
     options = tf.data.Options()
     options.autotune.enabled = False
     return tf.data.Dataset.from_tensors(batch).repeat().with_options(options)
+
+
+def int32_ids(ids: Sequence[int] | np.ndarray, name: str) -> np.ndarray:
+    """The class ids of one utterance, int32 [L], or a ValueError; what is wrong is called `name`.
+
+    >>> int32_ids([2, 0], "labels[0]")
+    array([2, 0], dtype=int32)
+    """
+    try:
+        values = np.asarray(ids)
+    except ValueError as error:  # lists of different lengths
+        raise ValueError(f"{name}: {error}") from error
+    if values.ndim != 1 or (values.size and not np.issubdtype(values.dtype, np.integer)):
+        found = f"{values.dtype} of shape {values.shape}"
+        raise ValueError(f"{name} must be integers [L], not {found}")
+    narrow = values.astype(np.int32)
+    if (narrow != values).any():
+        raise ValueError(f"{name} holds {values[narrow != values][0]}, more than int32 does")
+    return narrow
+
+
+def check_items(name: str, items: Sequence, count: int) -> None:
+    """A ValueError unless the input of this name has an item for each of `count` utterances.
+
+    >>> check_items("speaker", [7, 7, 8], count=3)
+    """
+    if name == "feature_length":
+        raise ValueError("feature_length is counted here: cut the features instead")
+    if not hasattr(items, "__len__") or getattr(items, "shape", None) == ():
+        raise ValueError(f"{name} must have an item for each utterance, not {items!r}")
+    if len(items) != count:
+        raise ValueError(f"{count} utterances but {len(items)} items of {name}")
+
+
+def _numbers(values, name: str) -> np.ndarray:
+    """As float32; what is too large for it becomes infinite."""
+    try:
+        values = np.asarray(values)
+        if values.dtype.kind not in "cSU":  # texts and complex numbers would be taken
+            return values.astype(np.float32)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name}: {error}") from error
+    raise ValueError(f"{name} must hold numbers, not {values.dtype}")

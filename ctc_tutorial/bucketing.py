@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import numpy as np
 import tensorflow as tf
 
-from .batches import pad_features
+from .batches import check_items, int32_ids, pad_features
 
 _WINDOW = 64  # batches that are sorted by length together
 
@@ -40,7 +40,8 @@ def bucketed_dataset(
         A dataset of the dicts that `pad_batch` returns.
 
     Raises:
-        ValueError: no utterances, or an input with another number of items.
+        ValueError: no utterances, an input with another number of items, or what `pad_batch`
+            refuses of the first utterance; of the others it is an error while the dataset runs.
 
     >>> features = [np.ones((frames, 13)) for frames in (9, 3, 8, 2)]
     >>> dataset = bucketed_dataset(features, [[1], [2], [3], [4]], batch_size=2)
@@ -49,8 +50,7 @@ def bucketed_dataset(
     """
     columns = {"features": features, **({} if labels is None else {"labels": labels}), **others}
     for name, items in columns.items():
-        if len(items) != len(features):
-            raise ValueError(f"{len(features)} utterances but {len(items)} items of {name}")
+        check_items(name, items, len(features) if hasattr(features, "__len__") else 0)
     rows = [dict(zip(columns, items, strict=True)) for items in zip(*columns.values(), strict=True)]
     if not rows:
         raise ValueError("expected at least one utterance")
@@ -99,8 +99,10 @@ def bucketed_stream(
 
 def _dataset(pass_fn, first: dict, batch_size, shuffle, seed, first_epoch):
     """Batches of the rows that pass_fn(rng) yields, all of which are like the `first` one."""
-    if batch_size < 1:
-        raise ValueError(f"batch_size={batch_size}: a batch holds at least 1 utterance")
+    if not isinstance(batch_size, int | np.integer) or batch_size < 1:
+        raise ValueError(f"batch_size={batch_size!r}: a batch holds at least 1 utterance")
+    batch_size = int(batch_size)
+    pad_features([first["features"]])  # the first mistakes are told here
     epochs = itertools.count(first_epoch)
     signature = [tf.TensorSpec((None, None, *np.shape(first["features"])[1:]), tf.float32)]
     signature += [tf.TensorSpec((None,), tf.int32)]
@@ -142,7 +144,9 @@ def _flat(columns: dict[str, list]) -> list[np.ndarray]:
     arrays = [*pad_features(columns["features"])]
     for name, items in list(columns.items())[1:]:
         if name.endswith("labels"):
-            items = [np.asarray(ids, np.int32).reshape(-1) for ids in items]
+            items = [
+                int32_ids(ids, f"{name}, in a batch the item {i}") for i, ids in enumerate(items)
+            ]
             arrays += [np.concatenate(items), np.array([len(ids) for ids in items], np.int32)]
         else:
             arrays.append(np.asarray(items))

@@ -22,10 +22,18 @@ def infeasible_reason(
         logit_length: frames of its logits (after any striding), not of its features.
         num_classes: C, the blank (last class) included.
 
+    Raises:
+        ValueError: ids or numbers that are not integers, or num_classes below 1.
+
     >>> print(infeasible_reason([3, 3, 5], logit_length=3, num_classes=28))
     has 3 logit frames but needs at least 4: 3 labels + 1 adjacent repeats
     """
-    ids = np.asarray(ids).reshape(-1)
+    for name, number in (("logit_length", logit_length), ("num_classes", num_classes)):
+        if not isinstance(number, int | np.integer):
+            raise ValueError(f"{name} is {number!r}: give an integer")
+    if num_classes < 1:
+        raise ValueError(f"num_classes is {num_classes}: count the blank, too")
+    ids = _integers(ids, "ids")
     wrong = np.flatnonzero((ids < 0) | (ids >= num_classes - 1))
     repeats = int(np.sum(ids[1:] == ids[:-1]))
     if wrong.size:
@@ -59,17 +67,22 @@ def check_feasible(
         Indices of the utterances to keep, int64 [<= B].
 
     Raises:
-        ValueError: the first one that CTC can't align, what it has and what it needs.
+        ValueError: the first one that CTC can't align, what it has and what it needs; in either
+            mode, what is not integers.
 
     >>> check_feasible([[3, 5], [2]], logit_length=[2, 9], num_classes=28).tolist()
     [0, 1]
     """
     if infeasible not in ("raise", "skip"):
         raise ValueError(f'infeasible must be "raise" or "skip", not {infeasible!r}')
+    logit_length = _integers(logit_length, "logit_length")
+    if not hasattr(labels, "__len__") or isinstance(labels, str):
+        raise ValueError(f"labels must be a list with the ids of each utterance, not {labels!r}")
     if len(labels) != len(logit_length):
         raise ValueError(f"got {len(labels)} label sequences but {len(logit_length)} lengths")
     kept = []
     for index, (ids, frames) in enumerate(zip(labels, logit_length, strict=True)):
+        ids = _integers(ids, f"labels of utterance {index}")
         reason = infeasible_reason(ids, frames, num_classes)
         if reason is None:
             kept.append(index)
@@ -78,3 +91,14 @@ def check_feasible(
         else:
             warnings.warn(f"skipped: utterance {index} {reason}", stacklevel=2)
     return np.array(kept, dtype=np.int64)
+
+
+def _integers(values, name: str) -> np.ndarray:
+    try:
+        values = np.asarray(values)
+    except ValueError as error:  # lists of different lengths
+        raise ValueError(f"{name}: {error}") from error
+    if values.ndim != 1 or (values.size and not np.issubdtype(values.dtype, np.integer)):
+        found = f"{values.dtype} of shape {values.shape}"
+        raise ValueError(f"{name} must be integers [L], not {found}")
+    return values

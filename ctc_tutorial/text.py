@@ -19,7 +19,7 @@ class Alphabet:
         characters: one class per character, each once; at least one.
 
     Raises:
-        ValueError: no characters, or one that stands twice.
+        ValueError: no text, no characters in it, or one that stands twice.
 
     >>> alphabet = Alphabet("abc")
     >>> alphabet.encode("cab")
@@ -29,6 +29,8 @@ class Alphabet:
     """
 
     def __init__(self, characters: str = " abcdefghijklmnopqrstuvwxyz") -> None:
+        if not isinstance(characters, str):
+            raise ValueError(f"an alphabet is one text, not {characters!r}: join its characters")
         if not characters:
             raise ValueError("an alphabet needs at least one character: pass those of your texts")
         self._ids = {character: index for index, character in enumerate(characters)}
@@ -64,6 +66,8 @@ class Alphabet:
         >>> Alphabet().encode("a cab")
         array([1, 0, 3, 1, 2], dtype=int32)
         """
+        if not isinstance(text, str):
+            raise ValueError(f"text {text!r} is not a text: give one utterance's")
         for place, character in enumerate(text):
             if character not in self._ids:
                 raise ValueError(
@@ -76,12 +80,20 @@ class Alphabet:
         """The text of the class ids of one utterance, int [L].
 
         Raises:
-            ValueError: an id that is no character: the blank, a padding -1, or out of range.
+            ValueError: ids that are not integers [L], or one that is no character: the blank, a
+                padding -1, or out of range.
 
         >>> Alphabet().decode(np.array([3, 1, 2]))
         'cab'
         """
-        ids = [int(i) for i in ids]
+        try:
+            array = np.asarray(list(ids))
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"ids must be integers [L] of one utterance: {error}") from error
+        if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
+            found = f"{array.dtype} of shape {array.shape}"
+            raise ValueError(f"ids must be integers [L] of one utterance, not {found}")
+        ids = array.tolist()
         for place, i in enumerate(ids):
             if not 0 <= i < len(self.characters):
                 raise ValueError(

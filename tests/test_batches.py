@@ -99,3 +99,34 @@ def test_sparse_labels_without_any_label():
     assert sparse_labels([[], []]).shape == (2, 1)
     assert sparse_labels([]).shape == (0, 1)
     np.testing.assert_array_equal(tf.sparse.to_dense(sparse_labels([[], []])), np.zeros((2, 1)))
+
+
+@pytest.mark.parametrize(
+    "ids", [[1.5], [np.nan], [True], ["1"], [[1, 2], [3, 4]], 3, [2**40], np.array([2**32 + 1])]
+)
+def test_labels_that_are_no_int32_ids_are_refused(ids):
+    """Not cut to an integer, nor wrapped around."""
+    with pytest.raises(ValueError, match=r"labels\[1\]"):
+        sparse_labels([[1], ids])
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        ({"features": 3}, "features must be a list"),
+        ({"features": [[["a"]]]}, r"features\[0\] must hold numbers"),
+        ({"features": [[[1], [2, 3]]]}, r"features\[0\]: "),
+        ({"feature_length": [1]}, "feature_length is counted here"),
+        ({"weight": 3}, "weight must have an item for each"),
+        ({"speaker": [[[1], [2, 3]]]}, "items of speaker cannot be stacked"),
+    ],
+)
+def test_inputs_that_make_no_batch_are_named(inputs, message):
+    with pytest.raises(ValueError, match=message):
+        pad_batch(**{"features": [np.ones((2, 3))], **inputs})
+
+
+@pytest.mark.parametrize("batch", [{}, {"labels": np.ones((2, 2), int)}])
+def test_dense_labels_need_sparse_ones(batch):
+    with pytest.raises(ValueError, match="needs sparse labels"):
+        dense_labels(batch)

@@ -136,6 +136,9 @@ def test_a_stream_is_read_only_as_far_as_needed():
         (lambda x, y: bucketed_stream(lambda: []), "at least one utterance"),
         (lambda x, y: bucketed_dataset(x, y[:3]), "4 utterances but 3 items of labels"),
         (lambda x, y: bucketed_dataset(x, y, speaker=[1]), "4 utterances but 1 items of speaker"),
+        (lambda x, y: bucketed_dataset(3), "features must have an item"),
+        (lambda x, y: bucketed_dataset(x, y, 1.5), "batch_size=1.5: a batch holds"),
+        (lambda x, y: bucketed_dataset(x, feature_length=y), "feature_length is counted here"),
         (lambda x, y: bucketed_dataset(x, y, 0), "batch_size=0: a batch holds at least 1"),
     ],
 )

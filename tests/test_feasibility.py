@@ -51,3 +51,24 @@ def test_the_rule_is_the_one_of_the_lattice(ids):
     assert infeasible_reason(ids, needed, 4) is None
     if needed:
         assert f"at least {needed}" in infeasible_reason(ids, needed - 1, 4)
+
+
+@pytest.mark.parametrize("ids", [[1.5], [np.nan], ["1"], [[1], [2]], 3])
+def test_ids_that_are_not_integers_are_refused(ids):
+    """NaN is neither below nor above a limit."""
+    with pytest.raises(ValueError, match="labels of utterance 0 must be integers"):
+        check_feasible([ids], [9], 28, infeasible="skip")
+
+
+@pytest.mark.parametrize(
+    ("frames", "classes", "message"),
+    [
+        (np.nan, 28, "logit_length"),
+        ([3], 28, "logit_length"),
+        (9, 2.5, "classes"),
+        (9, 0, "below|0"),
+    ],
+)
+def test_numbers_that_are_not_integers_are_refused(frames, classes, message):
+    with pytest.raises(ValueError, match=message):
+        infeasible_reason([1], frames, classes)

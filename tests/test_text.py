@@ -40,3 +40,16 @@ def test_blank_and_padding_are_no_characters(ids):
 def test_bad_alphabets(characters, message):
     with pytest.raises(ValueError, match=message):
         Alphabet(characters)
+
+
+@pytest.mark.parametrize("ids", [[1.7], "12", [True], 3, [[1], [2, 3]], np.ones((2, 2), int)])
+def test_what_is_no_ids_is_not_decoded(ids):
+    with pytest.raises(ValueError, match="ids must be integers"):
+        Alphabet().decode(ids)
+
+
+def test_what_is_no_text_is_not_encoded():
+    with pytest.raises(ValueError, match="text 7 is not a text"):
+        Alphabet().encode(7)
+    with pytest.raises(ValueError, match="one text, not"):
+        Alphabet(["a", "bc"])
