@@ -89,10 +89,26 @@ def middle_frames(
     Returns:
         float64 [L].
 
+    Raises:
+        ValueError: logits that are not [T, C] or hold NaN, +inf or a frame of nothing above -inf;
+            a span that is empty, outside the frames, in seconds, or of no class.
+
     >>> logits = np.log([[0.1, 0.9], [0.2, 0.8], [0.6, 0.4], [0.1, 0.9]])
     >>> middle_frames(logits, [(0, 1, 3, -1.0)])  # frames 1 and 2, weighted 0.2 and 0.6
     array([1.75])
     """
+    logits = _numbers(logits, "logits")
+    if logits.ndim != 2 or not np.isfinite(logits.max(axis=1, initial=-np.inf)).all():
+        found = f"shape {logits.shape}"
+        raise ValueError(f"logits must be finite numbers [T, C] of one utterance, not of {found}")
+    frames, classes = logits.shape
+    for span in spans:
+        whole = len(span) == 4 and all(isinstance(n, int | np.integer) for n in span[:3])
+        if not (whole and 0 <= span[0] < classes and 0 <= span[1] < span[2] <= frames):
+            raise ValueError(
+                f"span {tuple(span)} is no (id, start, end, score) of {classes} classes and "
+                f"{frames} frames: give spans in frames, not in seconds"
+            )
     p = np.exp(logits - np.logaddexp.reduce(logits, axis=1, keepdims=True))  # [T, C]
     return np.array(
         [np.average(np.arange(a, b), weights=p[a:b, label] + 1e-30) for label, a, b, _ in spans]
@@ -114,19 +130,40 @@ def share_in_words(
         tolerance: seconds that a letter may be before or after its word.
 
     Raises:
-        ValueError: words that do not make the text, or another number of times than characters.
+        ValueError: words that do not make the text, one with a space in it, a text without
+            letters, another number of times than characters, or what is no number.
 
     >>> words = [("she", 0.1, 0.3), ("had", 0.3, 0.6)]
     >>> seconds = np.array([0.1, 0.2, 0.3, 0.3, 0.4, 0.5, 0.9])  # the last letter is too late
     >>> round(share_in_words("she had", seconds, words), 3)
     0.833
     """
-    if " ".join(word for word, _, _ in words) != text or len(text) != len(seconds):
+    seconds = _numbers(seconds, "seconds")
+    if " ".join(word for word, _, _ in words) != text or seconds.shape != (len(text),):
         raise ValueError(f"give a time for each character of {text!r}, and just its words")
+    if not text.strip(" ") or any(" " in word for word, _, _ in words):
+        raise ValueError(f"the text {text!r} needs letters, and a place in words for each word")
+    times = _numbers([span[1:] for span in words], "the times of words")
+    if (
+        np.isnan(seconds).any()
+        or np.isnan(times).any()
+        or np.isnan(_numbers(tolerance, "tolerance"))
+    ):
+        raise ValueError("seconds, the times of words and tolerance must not be NaN")
     number = np.cumsum([c == " " for c in text])  # [L], the word each letter belongs to
-    start, end = np.array([span[1:] for span in words])[number].T  # [L] each
+    start, end = times[number].T  # [L] each
     inside = (start - tolerance <= seconds) & (seconds <= end + tolerance)
     return float(inside[[c != " " for c in text]].mean())
+
+
+def _numbers(values, name: str) -> np.ndarray:
+    try:
+        values = np.asarray(values)
+        if values.dtype.kind not in "cSU":
+            return values.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name}: {error}") from error
+    raise ValueError(f"{name} must hold numbers, not {values.dtype}")
 
 
 def _standardised(features: np.ndarray, feature_length: np.ndarray) -> np.ndarray:

@@ -155,15 +155,23 @@ def spans_to_seconds(spans: Iterable[Span], frame_seconds: float) -> list[Span]:
             10 ms, times the stride of the model.
 
     Raises:
-        ValueError: frame_seconds that is not positive.
+        ValueError: frame_seconds that is not positive and finite, or spans that are none.
 
     >>> span = spans_to_seconds([Span(id=3, start=10, end=12, score=-0.1)], frame_seconds=0.01)[0]
     >>> round(span.start, 2), round(span.end, 2)
     (0.1, 0.12)
     """
-    if not frame_seconds > 0:
-        raise ValueError(f"frame_seconds is {frame_seconds}: give the seconds between frames")
+    if isinstance(frame_seconds, str) or not 0 < frame_seconds < np.inf:
+        raise ValueError(f"frame_seconds is {frame_seconds!r}: give the seconds between frames")
+    spans = [Span(*span) if len(span) == 4 else span for span in spans]
+    for span in spans:
+        if len(span) != 4 or not all(_is_finite(place) for place in span[1:3]):
+            raise ValueError(f"span {tuple(span)} must be (id, start, end, score), in frames")
     return [s._replace(start=s.start * frame_seconds, end=s.end * frame_seconds) for s in spans]
+
+
+def _is_finite(number) -> bool:
+    return isinstance(number, int | float | np.number) and bool(np.isfinite(number))
 
 
 def _arrivals(log_probs: np.ndarray, states: np.ndarray) -> np.ndarray:
@@ -202,14 +210,24 @@ def _require_possible(log_probability: float) -> None:
         raise ValueError("the ids have probability 0: each path needs a logit that is -inf")
 
 
+def _array(name: str, values) -> np.ndarray:
+    try:
+        return np.asarray(values)
+    except ValueError as error:  # lists of different lengths
+        raise ValueError(f"{name}: {error}") from error
+
+
 def _checked(logits, ids, blank_index: int) -> tuple[np.ndarray, np.ndarray]:
     """Log probabilities [T, C] and the class of each state [S], or a ValueError."""
-    logits, ids = np.asarray(logits, dtype=np.float64), np.asarray(ids)
+    logits, ids = _array("logits", logits), _array("ids", ids)
     if logits.ndim != 2 or len(logits) == 0:
         raise ValueError(f"logits must be [T, C] of one utterance, not of shape {logits.shape}")
+    if logits.dtype.kind in "cOSU":  # texts of numbers would be taken
+        raise ValueError(f"logits must be numbers, not {logits.dtype}")
+    logits = logits.astype(np.float64)
     frames, classes = logits.shape
-    if not -classes <= blank_index < classes:
-        raise ValueError(f"blank_index {blank_index} is outside the {classes} classes")
+    if not isinstance(blank_index, int | np.integer) or not -classes <= blank_index < classes:
+        raise ValueError(f"blank_index {blank_index!r} is outside the {classes} classes")
     blank = blank_index % classes
     if ids.ndim != 1 or (ids.size and not np.issubdtype(ids.dtype, np.integer)):
         raise ValueError(f"ids must be integers [L], not {ids.dtype} of shape {ids.shape}")

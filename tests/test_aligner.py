@@ -99,3 +99,32 @@ def test_share_in_words():
 def test_words_and_times_of_another_text_are_refused(text, count):
     with pytest.raises(ValueError, match=f"give a time for each character of {text!r}"):
         share_in_words(text, np.zeros(count), [("ab", 1.0, 2.0), ("c", 2.0, 2.5)])
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds", "words", "message"),
+    [
+        ("a b", [0, 0, 0], [("a b", 0, 1)], "a place in words"),
+        ("", [], [], "needs letters"),
+        ("a", [np.nan], [("a", 0, 1)], "NaN"),
+        ("a", [0], [("a", np.nan, 1)], "NaN"),
+        ("a", 0, [("a", 0, 1)], "a time for each character"),
+    ],
+)
+def test_a_share_of_nothing_is_refused(text, seconds, words, message):
+    with pytest.raises(ValueError, match=message):
+        share_in_words(text, seconds, words)
+
+
+@pytest.mark.parametrize(
+    "span", [(0, 2, 2, 0), (0, 0, 9, 0), (5, 0, 1, 0), (0, 0.1, 0.2, 0), (-1, 0, 1, 0), (0, 1)]
+)
+def test_spans_without_frames_are_refused(span):
+    with pytest.raises(ValueError, match="give spans in frames"):
+        middle_frames(np.zeros((4, 3)), [span])
+
+
+@pytest.mark.parametrize("logits", [np.zeros(3), np.full((4, 3), np.nan), np.full((4, 3), -np.inf)])
+def test_logits_without_probabilities_have_no_middle(logits):
+    with pytest.raises(ValueError, match="logits must be finite"):
+        middle_frames(logits, [(0, 0, 1, 0)])

@@ -289,3 +289,24 @@ def test_a_blank_outside_the_classes_is_refused(function, blank):
 def test_a_frame_without_probabilities_is_refused(function, frame):
     with pytest.raises(ValueError, match=r"frame 1 of logits holds NaN, \+inf or nothing above"):
         function(np.array([[0, 0], frame]), [0])
+
+
+@pytest.mark.parametrize("blank", [0.5, "0", None, np.nan])
+def test_a_blank_that_is_no_integer_is_refused(blank):
+    with pytest.raises(ValueError, match=r"blank_index .* is outside the 3 classes"):
+        forward_backward(np.zeros((4, 3)), [0], blank_index=blank)
+
+
+@pytest.mark.parametrize("logits", [[["1", "2"]], [[1j, 2]], [[1], [2, 3]]])
+def test_logits_that_are_no_numbers_are_refused(logits):
+    with pytest.raises(ValueError, match="logits"):
+        forward_backward(logits, [0])
+
+
+@pytest.mark.parametrize("span", [(0, 1, 2), (0, "1", 2, 0.0), (0, np.nan, 2, 0.0)])
+def test_spans_that_are_none_are_refused(span):
+    with pytest.raises(ValueError, match="span"):
+        spans_to_seconds([span], 0.01)
+    assert spans_to_seconds([(0, 1, 2, -0.5)], 0.5) == [(0, 0.5, 1.0, -0.5)]
+    with pytest.raises(ValueError, match="frame_seconds is inf"):
+        spans_to_seconds([], np.inf)
