@@ -25,11 +25,15 @@ def edit_path(reference: Sequence, prediction: Sequence) -> list[tuple]:
         Pairs (label of the reference, label of the prediction) in order. A pair of two labels is
         right or a substitution; (label, None) is a deletion, (None, label) an insertion.
 
+    Raises:
+        ValueError: neither a text nor a sequence of ids or words.
+
     Source: Wagner and Fischer, "The String-to-String Correction Problem", 1974.
 
     >>> edit_path("had", "haat")
     [('h', 'h'), (None, 'a'), ('a', 'a'), ('d', 't')]
     """
+    reference, prediction = _labels(reference, "reference"), _labels(prediction, "prediction")
     distance = np.add.outer(np.arange(len(reference) + 1), np.arange(len(prediction) + 1))
     for i, a in enumerate(reference):
         for j, b in enumerate(prediction):
@@ -64,21 +68,25 @@ def confusion_matrix(
         edit distance.
 
     Raises:
-        ValueError: different counts of references and predictions, or a label without a name.
+        ValueError: different counts of references and predictions, a bare text instead of a list
+            of texts, a label without a name, or names that are no texts or not all different.
 
     >>> confusion_matrix(["aab", "b"], ["ab", "a"], names="ab")
     array([[1, 0, 1],
            [1, 1, 0],
            [0, 0, 0]])
     """
+    references, predictions = _items(references, "references"), _items(predictions, "predictions")
     if len(references) != len(predictions):
         counts = f"{len(references)} references but {len(predictions)} predictions"
         raise ValueError(f"{counts}: give one of each for every utterance")
+    _check_names(names)
     numbers: dict[str | int, int] = {name: number for number, name in enumerate(names)}
     numbers |= {number: number for number in range(len(names))}
     matrix = np.zeros((len(names) + 1, len(names) + 1), dtype=int)
     for i, pair in enumerate(zip(references, predictions, strict=True)):
-        sides = [[_number(label, numbers, i) for label in labels] for labels in pair]
+        where = f"utterance {i}"
+        sides = [[_number(x, numbers, where) for x in _labels(labels, where)] for labels in pair]
         for a, b in edit_path(*sides):
             matrix[len(names) if a is None else a, len(names) if b is None else b] += 1
     return matrix
@@ -98,10 +106,15 @@ def most_confused(
         (label of the reference, label of the prediction, count), the largest count first; equal
         counts in the order of the names. None stands for insertions and deletions.
 
+    Raises:
+        ValueError: counts that are not those of these names, or a `top` below 0.
+
     >>> most_confused(confusion_matrix(["aab", "b"], ["ab", "aa"], names="ab"), names="ab")
     [('a', None, 1), ('b', 'a', 1), (None, 'a', 1)]
     """
-    mistakes, both = _mistakes(counts), [*names, None]
+    if not isinstance(top, int | np.integer) or top < 0:
+        raise ValueError(f"top is {top!r}: give the number of mistakes to list")
+    mistakes, both = _mistakes(counts, names), [*names, None]
     order = np.argsort(-mistakes, axis=None, kind="stable")[:top]
     places = zip(*np.unravel_index(order, mistakes.shape), strict=True)
     return [(both[a], both[b], int(mistakes[a, b])) for a, b in places if mistakes[a, b]]
@@ -121,7 +134,7 @@ def plot_confusion_matrix(counts: np.ndarray, names: Sequence[str], ax: Axes | N
     >>> [label.get_text() for label in (*ax.get_yticklabels(), *ax.get_xticklabels())]
     ['c', 'deletion']
     """
-    mistakes = _mistakes(counts)
+    mistakes = _mistakes(counts, names)
     rows, columns = (np.flatnonzero(mistakes.any(axis=axis)) for axis in (1, 0))
     mistakes = mistakes[np.ix_(rows, columns)]
     if ax is None:
@@ -144,11 +157,41 @@ def plot_confusion_matrix(counts: np.ndarray, names: Sequence[str], ax: Axes | N
     return ax
 
 
-def _number(label: Hashable, numbers: dict, utterance: int) -> int:
-    if label not in numbers:
-        raise ValueError(f"utterance {utterance}: {label!r} is none of the names: add it to them")
+def _items(items: Sequence, name: str) -> Sequence:
+    if isinstance(items, str) or not hasattr(items, "__len__"):
+        raise ValueError(f"{name} must be a list with one item for each utterance, not {items!r}")
+    return items
+
+
+def _labels(labels: Sequence, what: str) -> list:
+    try:
+        labels = list(
+            labels if isinstance(labels, str | list | tuple) else np.asarray(labels).tolist()
+        )
+        set(labels)  # a TypeError for lists in the list
+    except TypeError as error:
+        raise ValueError(f"{what}: {labels!r} is no text and no ids or words [L]") from error
+    return labels
+
+
+def _number(label: Hashable, numbers: dict, where: str) -> int:
+    if label not in numbers or isinstance(label, float | bool):  # 1.0 and True would be found
+        raise ValueError(f"{where}: {label!r} is none of the names: add it to them")
     return numbers[label]
 
 
-def _mistakes(counts: np.ndarray) -> np.ndarray:
-    return counts * ~np.eye(len(counts), dtype=bool)
+def _check_names(names: Sequence[str]) -> None:
+    if not hasattr(names, "__len__") or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"names must be a text or a list of texts, not {names!r}")
+    if len(set(names)) < len(names):
+        raise ValueError(f"names {names!r} holds one twice: keep one of them")
+
+
+def _mistakes(counts: np.ndarray, names: Sequence[str]) -> np.ndarray:
+    _check_names(names)
+    counts, size = np.array(counts, dtype=object), len(names) + 1
+    if counts.shape != (size, size) or not all(
+        isinstance(n, int | np.integer) and n >= 0 for n in counts.flat
+    ):
+        raise ValueError(f"counts must be integers [{size}, {size}] from confusion_matrix")
+    return counts.astype(int) * ~np.eye(size, dtype=bool)

@@ -174,3 +174,39 @@ def test_no_mistakes_and_given_axes():
     ax = plot_confusion_matrix(np.diag([3, 3, 0]), "ab", ax=given)
     assert ax is given and not ax.texts and ax.get_title() == "Mistakes: 0"
     plt.close(ax.figure)
+
+
+@pytest.mark.parametrize("side", [3, [[1], [2]], np.ones((2, 2))])
+def test_what_is_no_sequence_of_labels_is_refused(side):
+    with pytest.raises(ValueError, match=r"prediction: .* is no text and no ids"):
+        edit_path("ab", side)
+    with pytest.raises(ValueError, match=r"utterance 0: .* is no text and no ids"):
+        confusion_matrix([side], [[1]], "ab")
+
+
+def test_texts_outside_of_a_list_are_refused():
+    """ "abc" would count as three utterances."""
+    with pytest.raises(ValueError, match="references must be a list"):
+        confusion_matrix("abc", "abd", "abcd")
+
+
+@pytest.mark.parametrize(
+    ("names", "message"), [("aa", "twice"), (3, "names must"), ([1, 0], "names")]
+)
+def test_names_that_do_not_tell_labels_apart_are_refused(names, message):
+    with pytest.raises(ValueError, match=message):
+        confusion_matrix(["a"], ["a"], names)
+
+
+@pytest.mark.parametrize(
+    ("counts", "top", "message"),
+    [
+        (np.ones((2, 2), int), 10, r"integers \[3, 3\]"),
+        (np.full((3, 3), np.nan), 10, "integers"),
+        (np.full((3, 3), -1), 10, "integers"),
+        (np.ones((3, 3), int), -1, "top is -1"),
+    ],
+)
+def test_counts_of_other_names_are_refused(counts, top, message):
+    with pytest.raises(ValueError, match=message):
+        most_confused(counts, "ab", top)
