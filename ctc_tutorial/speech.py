@@ -21,7 +21,8 @@ def read_wav(path: str | os.PathLike) -> tuple[np.ndarray, int]:
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: not a wav file that SciPy can read, or one without sound.
+        ValueError: not a wav file that SciPy can read, one without sound or with the rate 0, or
+            one that holds NaN or infinities.
 
     >>> import tempfile
     >>> stereo = np.array([[100, 300], [-5, 5]], np.int16)
@@ -40,15 +41,19 @@ def read_wav(path: str | os.PathLike) -> tuple[np.ndarray, int]:
         ) from error
     if waveform.size == 0:
         raise ValueError(f"{path} holds no sound: record it again or leave it out")
+    if sample_rate == 0:
+        raise ValueError(f"{path} says 0 samples a second: its header is broken, export it again")
     scaled = waveform.astype(np.float64)
     if waveform.dtype == np.uint8:
         scaled = (scaled - 128) * 256
-    elif waveform.dtype == np.int32:  # SciPy left-justifies 24-bit samples in 32 bits
-        scaled = scaled / 65536
+    elif waveform.dtype.kind == "i":  # SciPy left-justifies 24-bit samples in 32 bits
+        scaled = scaled / 2 ** (8 * waveform.dtype.itemsize - 16)
     elif waveform.dtype.kind == "f":
         scaled = scaled * 32768
     if scaled.ndim == 2:
         scaled = scaled.mean(axis=1)
+    if not np.isfinite(scaled).all():
+        raise ValueError(f"{path} holds values that are not finite: export the sound as PCM wav")
     return scaled.astype(np.float32), sample_rate
 
 
@@ -72,8 +77,8 @@ def mfcc_features(
         float32 [T, F] with F = 13.
 
     Raises:
-        ValueError: a waveform that is not one-dimensional, empty, not finite, or constant
-            (there is nothing to normalise by).
+        ValueError: a waveform that is not one-dimensional, empty, not finite, beyond 1e30, or
+            constant (there is nothing to normalise by); a sample_rate outside 1,000 to 1,000,000.
 
     >>> chirp = 9000 * np.sin(np.arange(8000) ** 2 / 8000)  # one second
     >>> features = mfcc_features(chirp, sample_rate=8000)
@@ -82,12 +87,20 @@ def mfcc_features(
     >>> set(features.std(axis=0).round(3).tolist())
     {1.0}
     """
-    waveform = np.asarray(waveform, dtype=np.float64)
+    if not isinstance(sample_rate, int | float | np.number) or not 1e3 <= sample_rate <= 1e6:
+        raise ValueError(f"sample_rate is {sample_rate!r}: give Hz, 1,000 to 1,000,000")
+    try:
+        waveform = np.asarray(waveform)
+    except ValueError as error:  # lists of different lengths
+        raise ValueError(f"the waveform is not [N]: {error}") from error
+    if waveform.dtype.kind in "cOSU":
+        raise ValueError(f"the waveform must hold numbers, not {waveform.dtype}")
+    waveform = waveform.astype(np.float64)
     if waveform.ndim != 1 or waveform.size == 0:
         raise ValueError(
             f"the waveform has shape {waveform.shape}, not [N] with N > 0: take or average channels"
         )
-    if not np.isfinite(waveform).all():
+    if not (np.abs(waveform) < 1e30).all():
         raise ValueError("the waveform holds values that are not finite: repair or leave it out")
     if np.ptp(waveform) == 0:
         raise ValueError("the waveform is constant, silence has no features: leave it out")

@@ -21,7 +21,9 @@ def read_transcripts(csv_path: str | os.PathLike) -> list[tuple[Path, str]]:
 
     Raises:
         FileNotFoundError: no such table, or a recording that is not there, by its line.
-        ValueError: a missing column, a line without path or text, or a table without recordings.
+        ValueError: a missing column, a line without path or text or with more fields than there
+            are columns (as from a comma in a text without quotes), a table without recordings, or
+            no csv table in UTF-8.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -32,6 +34,18 @@ def read_transcripts(csv_path: str | os.PathLike) -> list[tuple[Path, str]]:
     ('one.wav', 'hello')
     """
     csv_path = Path(csv_path)
+    try:
+        transcripts = _read(csv_path)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(
+            f"{csv_path} is no csv table in UTF-8 ({error}): save it as one"
+        ) from error
+    if not transcripts:
+        raise ValueError(f"{csv_path} lists no recordings: add lines below its header")
+    return transcripts
+
+
+def _read(csv_path: Path) -> list[tuple[Path, str]]:
     transcripts = []
     with csv_path.open(encoding="utf-8-sig", newline="") as file:  # spreadsheets write a BOM
         table = csv.DictReader(file)
@@ -44,15 +58,19 @@ def read_transcripts(csv_path: str | os.PathLike) -> list[tuple[Path, str]]:
         for row in table:
             where = f"{csv_path}, line {table.line_num}"
             path, text = ((row[name] or "").strip() for name in ("path", "text"))
+            if None in row:
+                raise ValueError(
+                    f"{where}: more fields than columns; put a text with a comma into quotes"
+                )
             if not path:
                 raise ValueError(f"{where}: no path; remove the line or name the recording")
             if not text:
                 raise ValueError(f"{where}: no text for {path}; write it or remove the line")
+            if "\0" in path:
+                raise ValueError(f"{where}: the path {path!r} holds a NUL; mend the path")
             if not (csv_path.parent / path).is_file():
                 raise FileNotFoundError(
                     f"{where}: there is no file {csv_path.parent / path}; mend the path"
                 )
             transcripts.append((csv_path.parent / path, text))
-    if not transcripts:
-        raise ValueError(f"{csv_path} lists no recordings: add lines below its header")
     return transcripts

@@ -84,3 +84,28 @@ def test_every_coefficient_is_normalised_by_itself():
 def test_sound_without_features(waveform, message):
     with pytest.raises(ValueError, match=message):
         speech.mfcc_features(waveform, 16000)
+
+
+@pytest.mark.parametrize("rate", [0, 5, np.nan, np.inf, 1e12, "8000"])
+def test_rates_that_no_sound_has_are_refused(rate):
+    """Not a division by zero, nor windows of gigabytes."""
+    with pytest.raises(ValueError, match=r"sample_rate is .*: give Hz"):
+        speech.mfcc_features(RNG.normal(size=900), rate)
+
+
+@pytest.mark.parametrize("waveform", [["1", "2"], [1j, 2], [1e200, 2], [[1], [2, 3]]])
+def test_waveforms_that_are_no_sound_are_refused(waveform):
+    """1e200 squared is infinite, and the features would be NaN."""
+    with pytest.raises(ValueError, match="the waveform"):
+        speech.mfcc_features(waveform, 16000)
+
+
+def test_a_header_without_a_rate_and_samples_of_64_bit_or_nan(tmp_path):
+    wavfile.write(tmp_path / "x.wav", 8000, np.array([-7, 300], np.int64) << 48)
+    assert speech.read_wav(tmp_path / "x.wav")[0].tolist() == [-7, 300]
+    wavfile.write(tmp_path / "rate.wav", 0, np.ones(9, np.int16))
+    with pytest.raises(ValueError, match=r"rate\.wav says 0 samples a second"):
+        speech.read_wav(tmp_path / "rate.wav")
+    wavfile.write(tmp_path / "nan.wav", 8000, np.full(9, np.nan, np.float32))
+    with pytest.raises(ValueError, match=r"nan\.wav holds values that are not finite"):
+        speech.read_wav(tmp_path / "nan.wav")

@@ -49,6 +49,8 @@ def test_an_absolute_path_stays(table, tmp_path):
         ("path,text\na.wav\n", ValueError, "line 2: no text for a.wav"),
         ("path,text\n,x\n", ValueError, "line 2: no path"),
         ("path,text\na.wav,x\nz.wav,x\n", FileNotFoundError, "line 3: there is no file .*z.wav"),
+        ("path,text\na.wav,hello, world\n", ValueError, "line 2: more fields than columns"),
+        ("path,text\na\0.wav,x\n", ValueError, "NUL"),
         ("path,text\nmore,x\n", FileNotFoundError, "line 2: there is no file .*more"),
     ],
 )
@@ -60,3 +62,9 @@ def test_what_is_wrong_is_named(table, text, error, message):
 def test_a_missing_table_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"nothing\.csv"):
         read_transcripts(tmp_path / "nothing.csv")
+
+
+def test_a_table_in_another_encoding_is_named(tmp_path):
+    (tmp_path / "t.csv").write_bytes("path,text\na.wav,é\n".encode("latin-1"))
+    with pytest.raises(ValueError, match=r"t\.csv is no csv table in UTF-8"):
+        read_transcripts(tmp_path / "t.csv")
