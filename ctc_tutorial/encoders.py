@@ -28,14 +28,27 @@ def length_mask(x: Any, lengths: Any) -> Any:
     Returns:
         bool [B, T].
 
+    Raises:
+        ValueError: x without [B, T], or lengths that are not numbers [B].
+
     >>> np.array(length_mask(np.zeros((2, 4, 13)), np.array([4, 2]))).astype(int).tolist()
     [[1, 1, 1, 1], [1, 1, 0, 0]]
     """
+    if len(x.shape) < 2:
+        raise ValueError(f"x must be [B, T, ...], not of shape {tuple(x.shape)}")
+    try:
+        lengths = lengths if hasattr(lengths, "dtype") else np.asarray(lengths)
+    except ValueError as error:
+        raise ValueError(f"lengths must be numbers [B]: {error}") from error
+    kind, shape = str(getattr(lengths.dtype, "name", lengths.dtype)), tuple(lengths.shape)
+    fits = len(shape) == 1 and (None in (shape[0], x.shape[0]) or shape[0] == x.shape[0])
+    if not fits or not kind.strip("u").startswith(("int", "float", "bfloat")):
+        raise ValueError(f"lengths must be {x.shape[0]} numbers, not {kind} of shape {shape}")
     while len(x.shape) > 2:
         x = ops.take(x, 0, axis=-1)
     # Counts to T without asking how many that is: a symbolic tensor does not know.
-    count = ops.cumsum(ops.ones_like(x, dtype="int32"), axis=1)
-    return count <= ops.expand_dims(ops.cast(lengths, "int32"), 1)
+    count = ops.cumsum(ops.ones_like(x, dtype="float32"), axis=1)
+    return count <= ops.expand_dims(ops.cast(lengths, "float32"), 1)  # int32 would wrap around
 
 
 def strided_length(length: Any, kernel: int, stride: int, padding: str) -> Any:
@@ -56,19 +69,30 @@ def strided_length(length: Any, kernel: int, stride: int, padding: str) -> Any:
         padding: "valid" or "same".
 
     Raises:
-        ValueError: another padding.
+        ValueError: another padding, a kernel or a stride below 1, or a length (where it is known)
+            that is negative or no integer.
 
     >>> strided_length(9, kernel=3, stride=2, padding="valid"), strided_length(9, 3, 2, "same")
     (4, 5)
     """
+    for name, number in (("kernel", kernel), ("stride", stride)):
+        if not isinstance(number, int | np.integer) or number < 1:
+            raise ValueError(f"{name}={number!r}: give an integer, at least 1")
+    if padding not in ("valid", "same"):
+        raise ValueError(f'padding={padding!r}: choose "valid" or "same"')
+    known = isinstance(length, int | np.integer | np.ndarray)
+    if not known and not hasattr(length, "dtype"):
+        raise ValueError(f"length={length!r}: give an integer, an array or a tensor of them")
+    if known and (np.asarray(length).dtype.kind not in "iu" or np.any(np.less(length, 0))):
+        raise ValueError(f"length={length!r}: give integers, at least 0")
+    array = isinstance(length, np.integer | np.ndarray)
+    wide = length.astype(np.int64) if array else length  # a narrow type would overflow
     if padding == "same":
-        return (length + stride - 1) // stride
-    if padding == "valid":
-        fitting = (length - kernel + stride) // stride
-        if isinstance(length, int):
-            return max(fitting, 0)
-        return (np if isinstance(length, np.integer | np.ndarray) else ops).maximum(fitting, 0)
-    raise ValueError(f'padding={padding!r}: choose "valid" or "same"')
+        left = (wide + stride - 1) // stride
+    else:
+        left = (wide - kernel + stride) // stride
+        left = max(left, 0) if isinstance(length, int) else (np if array else ops).maximum(left, 0)
+    return left.astype(length.dtype) if array else left
 
 
 def lstm_encoder(

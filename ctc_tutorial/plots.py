@@ -22,10 +22,16 @@ def plot_features(
 ) -> Axes:
     """Features float [T, F] as an image: time to the right in seconds, coefficients upwards.
 
+    Raises:
+        ValueError: features that are not numbers [T, F], with a frame at least.
+
     >>> ax = plot_features(np.ones((50, 13)), frame_seconds=0.01)
     >>> [round(float(seconds), 2) for seconds in ax.get_xlim()]
     [0.0, 0.5]
     """
+    features = _numbers("features", features)
+    if features.ndim != 2 or not features.size:
+        raise ValueError(f"features must be [T, F], not of shape {features.shape}")
     ax = ax or _new_axes(2.5)
     extent = (0, len(features) * frame_seconds, -0.5, features.shape[1] - 0.5)
     image = ax.imshow(
@@ -51,13 +57,14 @@ def plot_emissions(
         ax: where to draw; by default a new figure.
 
     Raises:
-        ValueError: another number of characters than classes besides the blank.
+        ValueError: another number of characters than classes besides the blank, or no frames.
 
     >>> ax = plot_emissions(9.0 * np.eye(3)[[2, 0, 0, 1]], "ab", frame_seconds=0.02)
     >>> [(text.get_text(), round(float(text.get_position()[0]), 2)) for text in ax.texts]
     [('a', 0.02), ('b', 0.06)]
     """
-    if np.ndim(logits) != 2 or len(characters) != np.shape(logits)[1] - 1:
+    logits = _numbers("logits", logits)
+    if logits.ndim != 2 or not len(logits) or len(characters) != logits.shape[1] - 1:
         raise ValueError(
             f"logits must be [T, {len(characters) + 1}] for {len(characters)} characters and the "
             f"blank, not of shape {np.shape(logits)}"
@@ -98,9 +105,9 @@ def plot_lattice(values: np.ndarray, text: str, ax: Axes | None = None) -> Axes:
     >>> [label.get_text() for label in ax.get_yticklabels()]
     ['-', 'a', '-', 'b', '-']
     """
-    values, names = np.asarray(values), ["-"] * (2 * len(text) + 1)
+    values, names = _numbers("values", values), ["-"] * (2 * len(text) + 1)
     names[1::2] = [_shown(character) for character in text]
-    if values.ndim != 2 or values.shape[1] != len(names):
+    if values.ndim != 2 or not len(values) or values.shape[1] != len(names):
         shape = values.shape
         raise ValueError(f"values must be [T, {len(names)}] for {text!r}, not of shape {shape}")
     if not (values >= 0).all() or (values > 1 + 1e-6).any():
@@ -139,16 +146,22 @@ def plot_alignment(
         ax: where to draw; by default a new figure.
 
     Raises:
-        ValueError: an end before its start, or outside the waveform.
+        ValueError: an end before its start, or outside the waveform; a waveform that is empty or
+            not [N]; a sample_rate that is not positive.
 
     >>> letters = [("h", 0.1, 0.2), ("i", 0.3, 0.4)]
     >>> ax = plot_alignment(np.ones(8000), 16000, letters, words=[("hi", 0.1, 0.4)])
     >>> [text.get_text() for text in ax.texts]
     ['hi', 'h', 'i']
     """
+    waveform = _numbers("waveform", waveform)
+    if waveform.ndim != 1 or not waveform.size:
+        raise ValueError(f"waveform must be [N] with N > 0, not of shape {waveform.shape}")
+    if not isinstance(sample_rate, int | float | np.number) or not 0 < sample_rate < np.inf:
+        raise ValueError(f"sample_rate is {sample_rate!r}: give Hz")
     seconds = len(waveform) / sample_rate
     for name, start, end in (*letters, *words):
-        if not 0 <= start <= end <= seconds:
+        if isinstance(start, str) or isinstance(end, str) or not 0 <= start <= end <= seconds:
             raise ValueError(
                 f"{name!r} is at {start} to {end} s of a waveform of {seconds} s: give seconds "
                 "(frames times frame_seconds), the start before the end"
@@ -170,10 +183,16 @@ def plot_alignment(
 def plot_history(history: Mapping[str, Sequence[float]], ax: Axes | None = None) -> Axes:
     """Loss (left axis, logarithmic) and label error rates (right axis) of `fit(...).history`.
 
+    Raises:
+        ValueError: something else than numbers, one for each epoch.
+
     >>> ax = plot_history({"loss": [90.0, 9.0], "ler": [1.0, 0.1]})
     >>> [text.get_text() for text in ax.get_legend().get_texts()]
     ['loss', 'ler']
     """
+    for name, values in history.items():
+        if _numbers(f"{name} of history", values).ndim != 1:
+            raise ValueError(f"{name} of history must be a number for each epoch")
     ax = ax or _new_axes(3)
     rates = ax.twinx()
     styles = {"loss": (ax, BLUE, "-"), "val_loss": (ax, BLUE, "--")}
@@ -188,6 +207,16 @@ def plot_history(history: Mapping[str, Sequence[float]], ax: Axes | None = None)
     rates.set(ylabel="label error rate", ylim=(-0.03, None))
     ax.legend(handles=lines, loc="upper right")
     return ax
+
+
+def _numbers(name: str, values) -> np.ndarray:
+    try:
+        values = np.asarray(values)
+    except ValueError as error:  # lists of different lengths
+        raise ValueError(f"{name}: {error}") from error
+    if values.dtype.kind in "cOSU":
+        raise ValueError(f"{name} must be numbers, not {values.dtype}")
+    return values
 
 
 def _new_axes(height: float) -> Axes:

@@ -179,3 +179,33 @@ def test_the_models_share_weights_learn_and_come_back_from_a_file(
     )
     files = [str(tmp_path / "reader.keras"), str(tmp_path / "io.npz")]
     subprocess.run([sys.executable, "-c", program, *files], check=True)
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int64])
+@pytest.mark.parametrize("padding", ["valid", "same"])
+def test_strided_length_of_narrow_integers(dtype, padding):
+    """3 - 5 is 254 in a byte, and 126 + 4 is -126."""
+    lengths = np.array([3, 126], dtype)
+    wanted = [strided_length(int(n), 5, 4, padding) for n in lengths]
+    found = strided_length(lengths, 5, 4, padding)
+    assert found.tolist() == wanted and found.dtype == dtype
+
+
+@pytest.mark.parametrize(
+    ("length", "kernel", "stride", "message"),
+    [(9, 3, 0, "stride=0"), (9, 2.5, 1, "kernel=2.5"), (-1, 3, 1, "length"), ([9], 3, 1, "length")],
+)
+def test_strided_length_of_nonsense_is_refused(length, kernel, stride, message):
+    with pytest.raises(ValueError, match=message):
+        strided_length(length, kernel, stride, "valid")
+
+
+def test_length_mask_of_huge_lengths_and_of_none():
+    """2**32 + 1 is 1 in an int32."""
+    x = np.zeros((2, 3, 1))
+    assert np.array(length_mask(x, np.array([2**32 + 1, -1]))).tolist() == [[True] * 3, [False] * 3]
+    for lengths in (np.array([2]), np.array([[2, 3]]), np.array([True, True]), ["2", "3"]):
+        with pytest.raises(ValueError, match="lengths must be 2 numbers"):
+            length_mask(x, lengths)
+    with pytest.raises(ValueError, match="x must be"):
+        length_mask(np.zeros(2), [2, 3])

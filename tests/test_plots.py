@@ -158,3 +158,21 @@ def test_draws_into_given_axes():
     assert plot_features(LOGITS, ax=ax) is ax
     assert plot_alignment(np.ones(8), 8, [], [], ax=ax) is ax
     assert plot_history({"loss": [1.0]}, ax=ax) is ax
+
+
+@pytest.mark.parametrize(
+    ("draw", "message"),
+    [
+        (lambda: plot_features(np.ones(4)), r"features must be \[T, F\]"),
+        (lambda: plot_features([["a"]]), "features must be numbers"),
+        (lambda: plot_emissions(np.ones((0, 3)), "ab"), "logits must be"),
+        (lambda: plot_lattice(np.ones((0, 3)), "a"), "values must be"),
+        (lambda: plot_alignment(np.ones(0), 8000, [], []), r"waveform must be \[N\]"),
+        (lambda: plot_alignment(np.ones(9), 0, [], []), "sample_rate is 0"),
+        (lambda: plot_alignment(np.ones(9), 9, [("a", "0", 1)], []), "'a' is at"),
+        (lambda: plot_history({"loss": 3}), "loss of history"),
+    ],
+)
+def test_what_cannot_be_drawn_is_named(draw, message):
+    with pytest.raises(ValueError, match=message):
+        draw()
