@@ -96,6 +96,9 @@ def beam_search_decode(
     array([0, 1], dtype=int32)
     """
     logits, lengths, blank = checked_logits(logits, logit_length, blank_index)
+    for name, number in (("top_paths", top_paths), ("beam_width", beam_width)):
+        if not isinstance(number, int | np.integer):
+            raise ValueError(f"{name} is {number!r}: give an integer")
     if not 1 <= top_paths <= beam_width:
         raise ValueError(f"top_paths {top_paths} must lie in 1 to {beam_width}, the beam_width")
     results = []

@@ -51,8 +51,8 @@ def label_error_rate(references: Sequence, predictions: Sequence) -> float:
         one, unlike in a mean of the utterances' rates.
 
     Raises:
-        ValueError: different counts, a text compared with ids, a bare text instead of a list of
-            texts, or references that hold no labels at all.
+        ValueError: different counts, a text compared with ids, ids that are not integers [L], a
+            bare text instead of a list of texts, or references that hold no labels at all.
 
     >>> round(label_error_rate(["she had"], ["she hat"]), 3)  # one label of seven
     0.143
@@ -61,7 +61,12 @@ def label_error_rate(references: Sequence, predictions: Sequence) -> float:
     """
 
     def split(item):
-        return list(item) if isinstance(item, str) else np.asarray(item).tolist()
+        if isinstance(item, str):
+            return list(item)
+        ids = _array("ids", item)
+        if ids.ndim != 1 or (ids.size and not np.issubdtype(ids.dtype, np.integer)):
+            raise ValueError(f"ids must be integers [L], not {ids.dtype} of shape {ids.shape}")
+        return ids.tolist()
 
     return _error_rate(references, predictions, split, "labels")
 
@@ -79,6 +84,7 @@ def word_error_rate(references: Sequence[str], predictions: Sequence[str]) -> fl
     >>> word_error_rate(["she had"], ["she hat"])  # one word of two
     0.5
     """
+    _check_counts(references, predictions)
     for name, items in (("reference", references), ("prediction", predictions)):
         for i, item in enumerate(items):
             if not isinstance(item, str):
@@ -96,15 +102,19 @@ def checked_logits(
     ((1, 1, 3), 2)
     """
     # Of one layout, as sums are rounded in the order of memory: time-major arrays come swapped.
-    logits, lengths = _dense(logits).astype(np.float64, order="C"), np.asarray(logit_length)
+    logits, lengths = _dense(logits), _array("logit_length", logit_length)
     if logits.ndim != 3:
         raise ValueError(f"logits must be [B, T, C], not of shape {logits.shape}")
+    if logits.dtype.kind in "cOSU":  # texts of numbers would be taken
+        raise ValueError(f"logits must be numbers, not {logits.dtype}")
+    logits = logits.astype(np.float64, order="C")
     batch, frames, classes = logits.shape
-    if lengths.shape != (batch,) or not np.issubdtype(lengths.dtype, np.integer):
+    whole = np.issubdtype(lengths.dtype, np.integer) or not lengths.size  # [] is of floats
+    if lengths.shape != (batch,) or not whole:
         found = f"{lengths.dtype} of shape {lengths.shape}"
         raise ValueError(f"logit_length must be {batch} integers, one per utterance, not {found}")
-    if not -classes <= blank_index < classes:
-        raise ValueError(f"blank_index {blank_index} is outside the {classes} classes")
+    if not isinstance(blank_index, int | np.integer) or not -classes <= blank_index < classes:
+        raise ValueError(f"blank_index {blank_index!r} is outside the {classes} classes")
     for i, length in enumerate(lengths):
         if not 0 <= length <= frames:
             raise ValueError(
@@ -118,7 +128,14 @@ def checked_logits(
 
 def _dense(logits) -> np.ndarray:
     """As an array, which pads a tf.RaggedTensor with zeros."""
-    return np.asarray(logits.to_tensor() if hasattr(logits, "to_tensor") else logits)
+    return _array("logits", logits.to_tensor() if hasattr(logits, "to_tensor") else logits)
+
+
+def _array(name: str, values) -> np.ndarray:
+    try:
+        return np.asarray(values)
+    except ValueError as error:  # lists of different lengths
+        raise ValueError(f"{name}: {error}") from error
 
 
 def _merged(best: np.ndarray, before: int, blank: int) -> np.ndarray:
@@ -128,17 +145,26 @@ def _merged(best: np.ndarray, before: int, blank: int) -> np.ndarray:
     return best[starts & (best != blank)]
 
 
-def _error_rate(references, predictions, split: Callable, unit: str) -> float:
+def _check_counts(references, predictions) -> None:
     if isinstance(references, str) or isinstance(predictions, str):
         raise ValueError("expected one item for each utterance: put a single text into a list")
+    if not all(hasattr(items, "__len__") for items in (references, predictions)):
+        raise ValueError("references and predictions must be lists, an item for each utterance")
     if len(references) != len(predictions):
         counts = f"{len(references)} references but {len(predictions)} predictions"
         raise ValueError(f"{counts}: give one of each for every utterance")
+
+
+def _error_rate(references, predictions, split: Callable, unit: str) -> float:
+    _check_counts(references, predictions)
     edits = total = 0
     for i, (reference, prediction) in enumerate(zip(references, predictions, strict=True)):
         if isinstance(reference, str) != isinstance(prediction, str):
             raise ValueError(f"utterance {i}: one side is text, the other ids: decode the ids")
-        reference, prediction = split(reference), split(prediction)
+        try:
+            reference, prediction = split(reference), split(prediction)
+        except ValueError as error:
+            raise ValueError(f"utterance {i}: {error}") from error
         edits += _edit_distance(reference, prediction)
         total += len(reference)
     if total == 0:

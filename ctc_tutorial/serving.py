@@ -32,6 +32,8 @@ class GreedyStream:
     """
 
     def __init__(self, blank_index: int = -1):
+        if not isinstance(blank_index, int | np.integer):
+            raise ValueError(f"blank_index {blank_index!r} is no class")
         self.blank_index = blank_index
         self._classes: int | None = None  # unknown until the first chunk
         self._last = -1  # the class of the last frame; -1 is none
@@ -49,7 +51,7 @@ class GreedyStream:
             ValueError: another shape or number of classes than before, a blank outside the classes,
                 or NaN. The stream is as it was before, then.
         """
-        logits = np.asarray(logits)
+        logits = _dense(logits)
         if logits.ndim != 2 or self._classes not in (None, logits.shape[1]):
             expected = "[T, C]" if self._classes is None else f"[T, {self._classes}]"
             raise ValueError(f"a chunk's logits must be {expected}, not of shape {logits.shape}")

@@ -357,3 +357,9 @@ def test_a_score_function_that_forbids_every_text_is_named(where):
 
     with pytest.raises(ValueError, match="utterance 0: no text is possible: score_fn forbids"):
         beam_search_decode(TOY, [2], score_fn=forbid_all, blank_index=1)  # the blank is impossible
+
+
+@pytest.mark.parametrize("option", [{"top_paths": 1.5}, {"beam_width": np.inf}, {"top_paths": "1"}])
+def test_widths_that_are_no_integers_are_refused(option):
+    with pytest.raises(ValueError, match=f"{next(iter(option))} is .*: give an integer"):
+        beam_search_decode(np.zeros((1, 4, 3)), [4], **option)

@@ -189,3 +189,32 @@ def test_a_text_compared_with_ids_is_refused():
         label_error_rate(["a", "b"], ["a", [2]])
     with pytest.raises(ValueError, match="prediction 0 is not a text: decode its ids"):
         word_error_rate(["a"], [[1]])
+
+
+@pytest.mark.parametrize("blank", [0.5, "0", None, np.nan])
+def test_a_blank_that_is_no_integer_is_refused(blank):
+    """0.5 would leave all blanks in."""
+    with pytest.raises(ValueError, match=r"blank_index .* is outside the 3 classes"):
+        greedy_decode(np.zeros((1, 4, 3)), [4], blank_index=blank)
+
+
+@pytest.mark.parametrize("logits", [[[["1", "2"]]], [[[1j, 2]]], [[[1, 2]], [[1, 2], [3, 4]]]])
+def test_logits_that_are_no_numbers_are_refused(logits):
+    with pytest.raises(ValueError, match="logits"):
+        greedy_decode(logits, [1] * len(logits))
+
+
+def test_no_utterances_no_texts():
+    assert greedy_decode(np.zeros((0, 4, 3)), []) == []
+
+
+@pytest.mark.parametrize("ids", [3, [1.5], ["1"], [True], [[1], [2]], [[1], [2, 3]]])
+def test_ids_that_are_not_integers_have_no_error_rate(ids):
+    with pytest.raises(ValueError, match="utterance 1: ids"):
+        label_error_rate([[1], ids], [[1], [1]])
+
+
+def test_error_rates_of_what_is_no_list_are_refused():
+    for error_rate in (label_error_rate, word_error_rate):
+        with pytest.raises(ValueError, match="must be lists"):
+            error_rate(3, 3)
