@@ -136,13 +136,16 @@ class CTCLossLayer(keras.layers.Layer):
             The logits, unchanged.
 
         Raises:
-            ValueError: dense labels without `label_length`.
+            ValueError: dense labels without `label_length`; a wrong rank or dtype, or another
+                number of utterances than in the logits.
             tf.errors.InvalidArgumentError: with infeasible="raise", an utterance with an id that is
-                the blank or no class, NaN or +inf in a frame that counts, a logit_length beyond T,
-                or fewer frames than labels + adjacent repeats; always, sparse labels with gaps.
+                the blank or no class, a frame that counts and holds NaN, +inf or nothing above
+                -inf, a logit_length beyond T, or fewer frames than labels + adjacent repeats;
+                always, sparse labels with gaps.
         """
         dense, label_length = _dense_labels(labels, label_length)
-        logit_length = tf.cast(tf.reshape(logit_length, [-1]), tf.int32)
+        logit_length = _integers("logit_length", tf.reshape(logit_length, [-1]))
+        _check_shapes(logits, dense, logit_length, label_length, sample_weight)
         scored = tf.cast(logits, tf.float32)
         feasible, message = _check(scored, dense, logit_length, label_length)
         if self.infeasible == "raise":
@@ -199,7 +202,33 @@ def _dense_labels(labels, label_length):
         raise ValueError("dense labels need label_length: padding can't be told from class 0")
     else:
         dense = labels
-    return tf.cast(dense, tf.int32), tf.cast(tf.reshape(label_length, [-1]), tf.int32)
+    label_length = tf.reshape(label_length, [-1])
+    return _integers("labels", dense), _integers("label_length", label_length)
+
+
+def _integers(name, values):
+    """As int32, with -1, which is never valid, for what is no integer or does not fit."""
+    values = tf.convert_to_tensor(values)
+    if not (values.dtype.is_integer or values.dtype.is_floating):
+        raise ValueError(f"{name} must be integers, not {values.dtype.name}")
+    narrow = tf.cast(values, tf.int32)
+    return tf.where(tf.cast(narrow, values.dtype) == values, narrow, -1)
+
+
+def _check_shapes(logits, labels, logit_length, label_length, sample_weight):
+    """As far as they are known before the model runs."""
+    if logits.dtype == tf.string or tf.as_dtype(logits.dtype).is_complex:
+        raise ValueError(f"logits must be numbers, not {logits.dtype}")
+    for name, rank, values in (("logits", 3, logits), ("labels", 2, labels)):
+        if values.shape.rank not in (rank, None):
+            raise ValueError(f"{name} must have rank {rank}, not the shape {values.shape}")
+    columns = {"labels": labels, "logit_length": logit_length, "label_length": label_length}
+    if sample_weight is not None:
+        columns["sample_weight"] = tf.reshape(sample_weight, [-1])
+    for name, values in columns.items():
+        rows, batch = values.shape[0], logits.shape[0]
+        if None not in (rows, batch) and rows != batch:
+            raise ValueError(f"{name} is of {rows} utterances, not of {batch} like the logits")
 
 
 def _check(logits, labels, logit_length, label_length):
@@ -211,7 +240,8 @@ def _check(logits, labels, logit_length, label_length):
     repeats = tf.reduce_sum(tf.cast(same, tf.int32), axis=1)
     beyond = (logit_length < 0) | (logit_length > frames)
     beyond |= (label_length < 0) | (label_length > tf.shape(labels)[1])
-    finite = tf.reduce_all(logits < math.inf, axis=2) | ~tf.sequence_mask(logit_length, frames)
+    finite = tf.reduce_all(logits < math.inf, axis=2) & (tf.reduce_max(logits, axis=2) > -math.inf)
+    finite |= ~tf.sequence_mask(logit_length, frames)
     short = label_length + repeats > logit_length
     feasible = tf.reduce_all(finite, axis=1) & ~(strange | beyond | short)
     # One more row, so that there is one to look at where a replica gets none.

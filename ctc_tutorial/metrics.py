@@ -1,6 +1,7 @@
 # CTC in Keras 0.2.0, https://github.com/owner/name, MIT licence, (c) 2026 the authors of CTC in Keras. Keep this line.
 """The label error rate inside a graph, under XLA too. Taught in notebook 02_the_add_loss_layer."""
 
+import math
 from typing import Any
 
 import keras
@@ -39,11 +40,14 @@ class LabelErrorRate(keras.metrics.Mean):
             logit_length: frames that count, [B].
             label_length: labels that count, [B].
             sample_weight: of each utterance in the mean, [B].
+
+        Raises:
+            ValueError: as from `label_error_rates`.
         """
-        label_length = tf.cast(label_length, tf.int32)
         rates = label_error_rates(logits, labels, logit_length, label_length)
-        weight = tf.cast(label_length > 0, tf.float32)
+        weight = tf.cast(tf.convert_to_tensor(label_length) > 0, tf.float32)
         if sample_weight is not None:
+            sample_weight = _tensor("sample_weight", sample_weight, 1, rates.shape[0])
             weight *= tf.cast(sample_weight, tf.float32)
         super().update_state(rates, weight)
 
@@ -55,28 +59,74 @@ def label_error_rates(logits: Any, labels: Any, logit_length: Any, label_length:
         logits, labels, logit_length, label_length: as for `LabelErrorRate.update_state`.
 
     Returns:
-        float32 [B]; 0 for an utterance without labels.
+        float32 [B]; 0 for an utterance without labels, NaN for one with a length out of range, an
+        id that is the blank or no class, or a frame that holds NaN or nothing above -inf.
+
+    Raises:
+        ValueError: wrong rank or dtype, or another number of utterances.
 
     >>> paths = tf.one_hot([[0, 0, 3, 1]], 4)  # as logits; they read [0, 1]
     >>> label_error_rates(paths, [[0, 2, 2, 0]], [4], [4]).numpy().tolist()
     [0.75]
     """
-    logits, labels = tf.convert_to_tensor(logits), tf.cast(labels, tf.int32)
-    logit_length, label_length = (tf.cast(n, tf.int32) for n in (logit_length, label_length))
+    logits = _tensor("logits", logits, 3)
+    batch = logits.shape[0]
+    labels = _integers("labels", labels, 2, batch)
+    logit_length = _integers("logit_length", logit_length, 1, batch)
+    label_length = _integers("label_length", label_length, 1, batch)
+    limits = tf.stack([tf.shape(logits)[1], tf.shape(labels)[1]])
     # XLA compiles anew for every shape: a few shapes for all batches, as in ctc_loss.
     logits = tf.pad(logits, [[0, 0], [0, -tf.maximum(tf.shape(logits)[1], 1) % 64], [0, 0]])
     labels = tf.pad(labels, [[0, 0], [0, 64 - tf.shape(labels)[1] % 64]])
-    return _compiled(logits, labels, logit_length, label_length)
+    return _compiled(logits, labels, logit_length, label_length, limits)
+
+
+def _tensor(name, values, rank, batch=None):
+    try:
+        values = tf.convert_to_tensor(values)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name}: {error}") from error
+    if not (values.dtype.is_floating or values.dtype.is_integer or values.dtype.is_bool):
+        raise ValueError(f"{name} must be numbers, not {values.dtype.name}")
+    if values.shape.rank not in (rank, None):
+        raise ValueError(f"{name} must have rank {rank}, not the shape {values.shape}")
+    if values.shape.rank and None not in (values.shape[0], batch) and values.shape[0] != batch:
+        raise ValueError(f"{name} has {values.shape[0]} utterances, not {batch} as the logits")
+    return values
+
+
+def _integers(name, values, rank, batch):
+    """As int32, with -1, which is never valid, for what is no integer or does not fit."""
+    values = _tensor(name, values, rank, batch)
+    if values.dtype.is_bool:
+        raise ValueError(f"{name} must be integers, not bool")
+    narrow = tf.cast(values, tf.int32)
+    return tf.where(tf.cast(narrow, values.dtype) == values, narrow, -1)
+
+
+def _valid(logits, labels, logit_length, label_length, limits):
+    """Which utterances have a rate, bool [B]."""
+    _, frames, classes = tf.unstack(tf.shape(logits))
+    lengths = tf.stack([logit_length, label_length], axis=1)
+    in_range = tf.reduce_all((lengths >= 0) & (lengths <= limits), axis=1)
+    known = (labels >= 0) & (labels < classes - 1)
+    known |= ~tf.sequence_mask(label_length, tf.shape(labels)[1])
+    logits = tf.cast(logits, tf.float32)
+    told = tf.reduce_all(~tf.math.is_nan(logits), axis=2)  # XLA's maximum may leave NaN out
+    told &= tf.reduce_max(logits, axis=2) > -math.inf
+    told |= ~tf.sequence_mask(logit_length, frames)
+    return in_range & tf.reduce_all(known, axis=1) & tf.reduce_all(told, axis=1)
 
 
 @tf.function(jit_compile=True, autograph=False)
-def _compiled(logits, labels, logit_length, label_length):
+def _compiled(logits, labels, logit_length, label_length, limits):
     """The labels' width is a multiple of 64: neighbours in a column of the table of distances
     differ by 1, 0 or -1, and the bits of an int64 hold 64 of these differences (Myers 1999, in the
     form of Hyyro 2003). One step per frame, in operations that XLA knows, as it does not
     TensorFlow's decoder.
     """
     batch, frames, classes = tf.unstack(tf.shape(logits))
+    valid = _valid(logits, labels, logit_length, label_length, limits)
     best = tf.argmax(logits, axis=-1, output_type=tf.int32)
     before = tf.pad(best[:, :-1], [[0, 0], [1, 0]], constant_values=-1)
     spoken = (best != before) & (best != classes - 1) & tf.sequence_mask(logit_length, frames)
@@ -116,4 +166,5 @@ def _compiled(logits, labels, logit_length, label_length):
     inside = tf.reduce_sum(tf.where(inside, bit, 0), axis=2)
     rises, falls = (tf.raw_ops.PopulationCount(x=x & inside) for x in (up, down))
     distance = count + tf.reduce_sum(tf.cast(rises, tf.int32) - tf.cast(falls, tf.int32), axis=1)
-    return tf.math.divide_no_nan(tf.cast(distance, tf.float32), tf.cast(label_length, tf.float32))
+    rates = tf.math.divide_no_nan(tf.cast(distance, tf.float32), tf.cast(label_length, tf.float32))
+    return tf.where(valid, rates, math.nan)

@@ -228,3 +228,45 @@ def test_config_round_trip():
     assert (layer.infeasible, layer.name, layer.dtype) == ("skip", "words", "float32")
     assert layer.weight == 0.3 and layer.loss_fn is ctc_loss
     assert [m.name for m in layer.metrics] == ["words_ler", "words_loss", "words_skipped"]
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [
+        {"labels": np.array([[b"a"], [b"a"]])},
+        {"labels": np.array([1, 1])},
+        {"labels": np.array([[1]])},
+        {"logit_length": np.array([2])},
+        {"label_length": np.array([True, True])},
+        {"logits": np.zeros((2, 3), np.float32)},
+        {"sample_weight": np.ones(3, np.float32)},
+    ],
+)
+def test_another_rank_dtype_or_number_of_utterances_is_named(strange):
+    """A single length counted for all utterances."""
+    (name,) = strange
+    given = {
+        "logits": np.zeros((2, 2, 3), np.float32),
+        "labels": np.array([[1], [1]]),
+        "logit_length": np.array([2, 2]),
+        "label_length": np.array([1, 1]),
+    }
+    with pytest.raises(ValueError, match=name):
+        CTCLossLayer()(**{**given, **strange})
+
+
+@pytest.mark.parametrize("labels", [[[1.5]], [[2**32]], [[np.nan]]])
+def test_ids_that_are_no_integers_are_not_cut(labels):
+    """1.5 was 1, and 2**32 was 0."""
+    lengths = np.array([2]), np.array([1])
+    with pytest.raises(tf.errors.InvalidArgumentError, match="cannot align utterance 0"):
+        CTCLossLayer()(np.zeros((1, 2, 3), np.float32), np.array(labels), *lengths)
+
+
+def test_a_frame_of_nothing_but_inf_is_skipped():
+    logits = np.zeros((2, 2, 3), np.float32)
+    logits[0, 1] = -np.inf
+    layer = CTCLossLayer(infeasible="skip")
+    layer(logits, np.array([[1], [1]]), np.array([2, 2]), np.array([1, 1]))
+    assert float(layer.skipped.result()) == 1
+    np.testing.assert_allclose(layer.losses[0], -np.log(3 / 9), rtol=1e-6)  # aa, a-, -a of 9

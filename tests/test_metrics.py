@@ -81,3 +81,50 @@ def test_the_metric_comes_back_from_its_configuration():
         keras.saving.serialize_keras_object(LabelErrorRate(name="words"))
     )
     assert isinstance(again, LabelErrorRate) and again.name == "words"
+
+
+@pytest.mark.parametrize(
+    ("logit_length", "label_length", "labels"),
+    [(5, 1, [0, 0]), (-1, 1, [0, 0]), (3, 3, [0, 0]), (3, 1, [C - 1, 0]), (3, 1, [-1, 0])],
+)
+def test_the_rate_of_impossible_numbers_is_nan(logit_length, label_length, labels):
+    """Not that of padding, which would count as class 0."""
+    logits = read([0, 0, 0], [0, 5, 1])
+    lengths, counts = np.array([logit_length, 3]), np.array([label_length, 2])
+    rates = label_error_rates(logits, np.array([labels, [0, 1]]), lengths, counts)
+    np.testing.assert_array_equal(rates, [np.nan, 0.0])
+
+
+def test_the_rate_of_frames_without_a_largest_logit_is_nan():
+    logits = read([0, 0], [0, 0], [0, 0])
+    logits[0, 0, 1], logits[1, 1] = np.nan, -np.inf
+    rates = label_error_rates(logits, np.zeros((3, 1), int), np.array([2, 2, 2]), np.ones(3, int))
+    np.testing.assert_array_equal(rates, [np.nan, np.nan, 0.0])
+
+
+@pytest.mark.parametrize("ids", [[[1.5]], [[2**32]], [[np.nan]]])
+def test_ids_that_are_no_integers_are_not_cut(ids):
+    """1.5 was 1, and 2**32 was 0."""
+    (rate,) = label_error_rates(read([1, 1]), np.array(ids), np.array([2]), np.array([1]))
+    assert np.isnan(rate)
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [
+        {"labels": [["a"]]},
+        {"labels": [1]},
+        {"labels": [[1], [1]]},
+        {"logit_length": [[2]]},
+        {"label_length": [True]},
+        {"logits": np.zeros((2, C))},
+        {"logits": np.zeros((1, 2, C), complex)},
+    ],
+)
+def test_another_rank_dtype_or_number_of_utterances_is_named(strange):
+    (name,) = strange
+    given = {"logits": read([1, 1]), "labels": [[1]], "logit_length": [2], "label_length": [1]}
+    with pytest.raises(ValueError, match=name):
+        label_error_rates(**{**given, **strange})
+    with pytest.raises(ValueError, match="sample_weight"):
+        LabelErrorRate().update_state(**given, sample_weight=[1, 2])
