@@ -97,19 +97,8 @@ def middle_frames(
     >>> middle_frames(logits, [(0, 1, 3, -1.0)])  # frames 1 and 2, weighted 0.2 and 0.6
     array([1.75])
     """
-    logits = _numbers(logits, "logits")
-    if logits.ndim != 2 or not np.isfinite(logits.max(axis=1, initial=-np.inf)).all():
-        found = f"shape {logits.shape}"
-        raise ValueError(f"logits must be finite numbers [T, C] of one utterance, not of {found}")
-    frames, classes = logits.shape
-    for span in spans:
-        whole = len(span) == 4 and all(isinstance(n, int | np.integer) for n in span[:3])
-        if not (whole and 0 <= span[0] < classes and 0 <= span[1] < span[2] <= frames):
-            raise ValueError(
-                f"span {tuple(span)} is no (id, start, end, score) of {classes} classes and "
-                f"{frames} frames: give spans in frames, not in seconds"
-            )
-    p = np.exp(logits - np.logaddexp.reduce(logits, axis=1, keepdims=True))  # [T, C]
+    p = _probabilities(logits)  # [T, C]
+    _check_spans(spans, *p.shape)
     return np.array(
         [np.average(np.arange(a, b), weights=p[a:b, label] + 1e-30) for label, a, b, _ in spans]
     )
@@ -138,22 +127,43 @@ def share_in_words(
     >>> round(share_in_words("she had", seconds, words), 3)
     0.833
     """
+    seconds, times = _checked_times(text, seconds, words, tolerance)
+    number = np.cumsum([c == " " for c in text])  # [L], the word each letter belongs to
+    start, end = times[number].T  # [L] each
+    inside = (start - tolerance <= seconds) & (seconds <= end + tolerance)
+    return float(inside[[c != " " for c in text]].mean())
+
+
+def _probabilities(logits) -> np.ndarray:
+    logits = _numbers(logits, "logits")
+    if logits.ndim != 2 or not np.isfinite(logits.max(axis=1, initial=-np.inf)).all():
+        found = f"shape {logits.shape}"
+        raise ValueError(f"logits must be finite numbers [T, C] of one utterance, not of {found}")
+    return np.exp(logits - np.logaddexp.reduce(logits, axis=1, keepdims=True))
+
+
+def _check_spans(spans, frames: int, classes: int) -> None:
+    for span in spans:
+        whole = len(span) == 4 and all(isinstance(n, int | np.integer) for n in span[:3])
+        if not (whole and 0 <= span[0] < classes and 0 <= span[1] < span[2] <= frames):
+            raise ValueError(
+                f"span {tuple(span)} is no (id, start, end, score) of {classes} classes and "
+                f"{frames} frames: give spans in frames, not in seconds"
+            )
+
+
+def _checked_times(text: str, seconds, words, tolerance) -> tuple[np.ndarray, np.ndarray]:
+    """Of the characters [L] and of the words [W, 2], for `share_in_words`."""
     seconds = _numbers(seconds, "seconds")
     if " ".join(word for word, _, _ in words) != text or seconds.shape != (len(text),):
         raise ValueError(f"give a time for each character of {text!r}, and just its words")
     if not text.strip(" ") or any(" " in word for word, _, _ in words):
         raise ValueError(f"the text {text!r} needs letters, and a place in words for each word")
     times = _numbers([span[1:] for span in words], "the times of words")
-    if (
-        np.isnan(seconds).any()
-        or np.isnan(times).any()
-        or np.isnan(_numbers(tolerance, "tolerance"))
-    ):
+    tolerance = _numbers(tolerance, "tolerance")
+    if np.isnan(seconds).any() or np.isnan(times).any() or np.isnan(tolerance):
         raise ValueError("seconds, the times of words and tolerance must not be NaN")
-    number = np.cumsum([c == " " for c in text])  # [L], the word each letter belongs to
-    start, end = times[number].T  # [L] each
-    inside = (start - tolerance <= seconds) & (seconds <= end + tolerance)
-    return float(inside[[c != " " for c in text]].mean())
+    return seconds, times
 
 
 def _numbers(values, name: str) -> np.ndarray:
