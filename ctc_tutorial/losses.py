@@ -3,10 +3,20 @@
 
 Probabilities along a CTC lattice shrink by thousands of nats, far below what a float holds, so most
 implementations keep logarithms and pay several exponentials per state and frame. Here a probability
-is a "long": an int64 laid out like a float32 whose exponent has 41 bits instead of 8. Nothing that
-a network gives out underflows, numbers are added as float32 relative to the largest of them, and a
-step is integer arithmetic, two additions and one product. Exponentials are taken once, before the
-recursion.
+is a "long": an int64 laid out like a float32, but whose exponent has 41 bits instead of 8. Numbers
+are added as float32 relative to the largest of them, and a step of the recursion is integer
+arithmetic, two additions and one product. Exponentials are taken once, before the recursion.
+
+One number, step by step: 0.15625 is 1.25 * 2**-3. An octave, a factor of two, counts 2**23, and the
+mantissa 1.25 is a quarter of the way through its octave: -3 * 2**23 + 0.25 * 2**23 = -23068672.
+
+>>> int(_join(tf.constant(1.25), -3 * _OCTAVE))  # its long
+-23068672
+>>> mantissa, power = _split(tf.constant(-23068672, tf.int64))  # and back; the power is a long, too
+>>> float(mantissa), int(power) / _OCTAVE
+(1.25, -3.0)
+>>> int(_times(mantissa, power, y=-23068672))  # 0.15625**2 = 1.5625 * 2**-6
+-45613056
 
 Source of the recursions: Graves, Fernandez, Gomez, Schmidhuber, "Connectionist Temporal
 Classification", ICML 2006, equations 6 to 15.
@@ -20,11 +30,11 @@ import keras
 import tensorflow as tf
 
 _FRAMES, _LABELS = 64, 16  # shapes are padded up to multiples of these, see ctc_loss
-_BITS = 23  # bits of a float32 mantissa; a long is (exponent << 23) + mantissa bits
-_FRACTION = (1 << _BITS) - 1
-_ONE = 127 << _BITS  # the bits of float32 1.0, which as a long is 0
-_ZERO = -(1 << 61)  # stands for probability zero; the sum of two still fits an int64
-_SMALLEST = -1e10  # a logit this far below its frame's largest counts as probability zero
+_OCTAVE = 1 << 23  # what a factor of two adds to a long: a float32 mantissa has 23 bits
+_ONE_BITS = 127 * _OCTAVE  # the bits of float32 1.0: an exponent of 0 is stored as 127
+_ZERO = -(3 << 60)  # the long of probability zero; the sum of two of them still fits an int64
+_NEAR_ZERO = -(11 << 58)  # below it a total is zero: _ZERO times what may have grown above 1
+_REACH = 2.5e11  # nats below which a total cannot fall: a little less than -_NEAR_ZERO is
 
 
 @keras.saving.register_keras_serializable(package="ctc_tutorial")
@@ -50,14 +60,18 @@ def ctc_loss(
         label_length: labels of each utterance, 0 to L, [B].
         blank_index: class of the blank; negative counts from the end.
         zero_infinity: an utterance that no path explains (fewer frames than labels plus adjacent
-            repeats, or only through logits 1e10 or more below their frame's largest, as -inf is)
-            has the loss 0 instead of inf, as with PyTorch's argument of that name. Its gradient is
-            zero either way.
+            repeats, or only through logits of -inf) has the loss 0 instead of inf, as with
+            PyTorch's argument of that name. Its gradient is zero either way.
 
     Returns:
         float32 [B], in nats. Loss and gradient are NaN, for that utterance alone, where a frame
-        holds NaN, an id is the blank or no class, or a length is out of range. A second derivative
-        is NaN, too: it is not implemented.
+        holds NaN, +inf or nothing but -inf, an id is the blank or no class, or a length is out of
+        range. A second derivative is NaN, too: it is not implemented.
+
+        Only -inf is probability zero. Any other logit may be a mask, as -1e9 is, and counts in
+        full, but logits more than 2.5e11 / logit_length below their frame's largest are alike to
+        the gradient: where every path must take masks of different sizes, it does not see which is
+        the least bad. A loss beyond the largest float32 is inf.
 
     Raises:
         ValueError: wrong rank, unknown number of classes, or a bad `blank_index`.
@@ -119,24 +133,13 @@ def _loss_and_gradient(logits, labels, logit_length, label_length, limits, blank
     valid = tf.reduce_all(tf.concat([known | ~in_label, in_range], axis=1), axis=1)
     labels = tf.where(known, labels, 0)
 
-    shifted = logits - tf.reduce_max(logits, axis=-1, keepdims=True)
-    softmax = tf.exp(shifted)
+    largest = tf.reduce_max(logits, axis=-1, keepdims=True)
+    softmax = tf.exp(logits - largest)
     partition = tf.reduce_sum(softmax, axis=-1, keepdims=True)
     log_partition = tf.where(in_time, tf.math.log(partition[:, :, 0]), 0.0)
-
-    # After its last frame an utterance sees certain blanks: they carry its total to the end.
-    seen = tf.transpose(in_time)[:, :, None]
-    emissions = tf.transpose(tf.gather(shifted, labels, axis=2, batch_dims=1), [1, 0, 2])
-    blanks = tf.transpose(shifted[:, :, blank : blank + 1], [1, 0, 2])
-    emissions = _long_exp(tf.where(seen, emissions, -math.inf))  # [T, B, L]
-    blanks = _long_exp(tf.where(seen, blanks, 0.0))  # [T, B, 1]
-    last = tf.minimum(tf.reduce_max(logit_length), frames)
-    total, posterior = _forward_backward(emissions, blanks, labels, label_length, last)
-
-    mantissa, exponent = _split(total)
-    log_total = tf.math.log(tf.cast(mantissa, tf.float64))
-    log_total += tf.cast(exponent, tf.float64) * (math.log(2) / 2**_BITS)
-    log_total = tf.where(total < _ZERO // 2, tf.constant(-math.inf, tf.float64), log_total)
+    log_total, posterior = _all_paths(
+        logits, largest, labels, logit_length, label_length, in_time, blank
+    )
     loss = tf.reduce_sum(tf.cast(log_partition, tf.float64), axis=1) - log_total
     loss = tf.where(valid, tf.cast(loss, tf.float32), math.nan)
 
@@ -148,8 +151,51 @@ def _loss_and_gradient(logits, labels, logit_length, label_length, limits, blank
     return loss, tf.where(in_time[:, :, None], gradient * weight[:, None, None], 0.0)
 
 
+def _all_paths(logits, largest, labels, logit_length, label_length, in_time, blank):
+    """Log of the sum over all paths, float64 [B], and label posteriors [B, T, L].
+
+    A path is the product of exp(logit - largest) over its frames.
+    """
+    seen = tf.transpose(in_time)[:, :, None]
+    largest = tf.where(seen, tf.transpose(largest, [1, 0, 2]), 0.0)  # [T, B, 1]
+    # Masks, which over all frames could leave the range of longs, are raised to a floor: the same
+    # for frames of like size, so that one mask is not preferred to another by rounding.
+    depth = _REACH / tf.cast(tf.maximum(logit_length, 1), tf.float32)[:, None]  # [B, 1]
+    floor = tf.round(largest * (16 / depth)) * (depth / 16) - depth  # [T, B, 1]
+    floor = tf.minimum(floor, largest)  # rounding at 1e38
+
+    def gathered():
+        """Logits of the labels [T, B, L] and of the blank [T, B, 1]."""
+        emissions = tf.transpose(tf.gather(logits, labels, axis=2, batch_dims=1), [1, 0, 2])
+        blanks = tf.transpose(logits[:, :, blank : blank + 1], [1, 0, 2])
+        # After its last frame an utterance sees certain blanks: they carry its total to the end.
+        return tf.where(seen, emissions, -math.inf), tf.where(seen, blanks, 0.0)
+
+    def relative(x):
+        above = tf.cast(tf.maximum(x, floor), tf.float64) - tf.cast(largest, tf.float64)
+        return tf.where(x > -math.inf, tf.maximum(above, -_REACH), -math.inf)
+
+    emissions, blanks = (_long_exp(relative(x)) for x in gathered())
+    last = tf.minimum(tf.reduce_max(logit_length), tf.shape(logits)[1])
+    total, posterior = _forward_backward(emissions, blanks, labels, label_length, last)
+
+    def raised():
+        """By how much the masks on the paths were raised, expected nats, [B]."""
+        emissions, blanks = (  # gathered anew: to keep them would slow down who has no masks
+            tf.cast(tf.where(x > -math.inf, tf.maximum(floor - x, 0), 0), tf.float64)
+            for x in gathered()
+        )
+        by_label = tf.reduce_sum(tf.cast(posterior, tf.float64) * (emissions - blanks), axis=0)
+        return tf.reduce_sum(by_label, axis=1) + tf.reduce_sum(blanks, axis=[0, 2])
+
+    log_total = _log(total)
+    masked = tf.math.is_finite(log_total) & (log_total < -tf.cast(depth[:, 0], tf.float64) / 2)
+    log_total -= tf.cond(tf.reduce_any(masked), raised, lambda: tf.zeros_like(log_total))
+    return log_total, tf.transpose(posterior, [1, 0, 2])
+
+
 def _forward_backward(emissions, blanks, labels, label_length, last):
-    """Total probability [B], a long, and label posteriors [B, T, L], float32.
+    """Total probability [B], a long, and label posteriors [T, B, L], float32.
 
     In the forward lattice blank k stands before label k, in the backward one after it. So both
     take the same step, with the neighbouring label one to the left or one to the right.
@@ -193,7 +239,7 @@ def _forward_backward(emissions, blanks, labels, label_length, last):
 
     loop = last - 1, *start(label_length - 1), array(frames, tf.float32)
     *_, posteriors = tf.while_loop(lambda t, *_: t >= 0, backward, loop, shapes)
-    return total, tf.transpose(posteriors.stack(), [1, 0, 2])
+    return total, posteriors.stack()
 
 
 def _arriving(blank, label, skip, right):
@@ -203,8 +249,7 @@ def _arriving(blank, label, skip, right):
     return _sum(blank, near), _sum(label, blank, near + skip)
 
 
-# Longs. As int64 they are ordered like the numbers they stand for, and adding (n << 23) to one
-# multiplies it by 2**n.
+# Longs: see the head of this file. As int64 they are ordered like the numbers they stand for.
 
 
 def _long(value):
@@ -212,38 +257,48 @@ def _long(value):
 
 
 def _split(x):
-    """A long as a float32 mantissa in [1, 2) and a long power of two."""
-    bits = (tf.cast(x, tf.int32) & _FRACTION) | _ONE
-    return tf.bitcast(bits, tf.float32), x & ~_FRACTION
+    """A long as its mantissa, float32 in [1, 2), and its power of two, a long without fraction."""
+    fraction = tf.cast(x, tf.int32) & (_OCTAVE - 1)  # the low 23 bits
+    return tf.bitcast(fraction | _ONE_BITS, tf.float32), x & -_OCTAVE
 
 
 def _join(mantissa, power):
-    """The long mantissa * power, for a float32 mantissa > 0."""
-    return tf.cast(tf.bitcast(mantissa, tf.int32), tf.int64) + (power - _ONE)
+    """The long of mantissa * power, for a float32 mantissa > 0, which need not be in [1, 2)."""
+    return tf.cast(tf.bitcast(mantissa, tf.int32), tf.int64) + (power - _ONE_BITS)
 
 
 def _sum(*terms):
-    """The sum of longs as (mantissa, power); a term 2**-100 of the largest is rounding dust."""
-    power = functools.reduce(tf.maximum, terms) & ~_FRACTION
-    shifted = (tf.maximum(x - (power - _ONE), _ONE - (100 << _BITS)) for x in terms)
-    return sum(tf.bitcast(tf.cast(x, tf.int32), tf.float32) for x in shifted), power
+    """The sum of longs as (mantissa, power); the power is that of the largest term."""
+    power = functools.reduce(tf.maximum, terms) & -_OCTAVE
+    # Each as the bits of a float32 relative to it; 100 octaves below is rounding dust.
+    bits = (tf.maximum(x - power + _ONE_BITS, _ONE_BITS - 100 * _OCTAVE) for x in terms)
+    return sum(tf.bitcast(tf.cast(x, tf.int32), tf.float32) for x in bits), power
 
 
 def _times(mantissa, power, y):
-    factor, exponent = _split(y)
-    return tf.maximum(_join(mantissa * factor, power + exponent), _ZERO)
+    """The long of mantissa * power * y, for a long y."""
+    y_mantissa, y_power = _split(y)
+    return tf.maximum(_join(mantissa * y_mantissa, power + y_power), _ZERO)
 
 
 def _ratio(a, b, total):
-    """a * b / total as float32, at least about 2**-120."""
+    """a * b / total of longs as float32, at least about 2**-120 and far from its overflow."""
     (a, a_power), (b, b_power), (c, c_power) = map(_split, (a, b, total))
-    power = tf.clip_by_value(a_power + b_power - c_power, -120 << _BITS, 20 << _BITS)
-    return tf.bitcast(tf.cast(_join(a * b / c, power + _ONE), tf.int32), tf.float32)
+    power = tf.clip_by_value(a_power + b_power - c_power, -120 * _OCTAVE, 20 * _OCTAVE)
+    return tf.bitcast(tf.cast(_join(a * b / c, power + _ONE_BITS), tf.int32), tf.float32)
+
+
+def _log(x):
+    """The logarithm of a long, float64; -inf for zero."""
+    mantissa, power = _split(x)
+    octaves = tf.cast(power, tf.float64) / _OCTAVE
+    log = tf.math.log(tf.cast(mantissa, tf.float64)) + octaves * math.log(2)
+    return tf.where(x < _NEAR_ZERO, tf.constant(-math.inf, tf.float64), log)
 
 
 def _long_exp(x):
-    """exp(x) for x <= 0 as a long; log(2) is taken off in two parts, the first exact."""
-    power = tf.floor(tf.maximum(x, _SMALLEST) * (1 / math.log(2)))
-    rest = (x - power * 0.693359375) + power * 2.12194440054690583e-4
-    result = _join(tf.exp(tf.clip_by_value(rest, -1, 1)), tf.cast(power, tf.int64) * 2**_BITS)
-    return tf.where(x <= _SMALLEST, _long(_ZERO), result)
+    """The long of exp(x), for float64 x <= 0."""
+    octaves = tf.floor(x * (1 / math.log(2)))
+    rest = tf.cast(x - octaves * math.log(2), tf.float32)  # in [0, log(2)]
+    result = _join(tf.exp(rest), tf.cast(octaves, tf.int64) * _OCTAVE)
+    return tf.where(x > -math.inf, result, _long(_ZERO))

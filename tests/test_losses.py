@@ -181,6 +181,75 @@ def test_infeasible_rows_are_inf_or_zero_and_never_move_the_weights():
     assert loss == 0 and not gradient.any()
 
 
+@pytest.mark.parametrize(
+    ("frames", "ids", "masked", "value"),
+    [
+        (100, [0, 1] * 50, [0, 1], -1e9),  # every frame needs a mask
+        (100, [0, 1] * 20, [0, 1], -1e9),
+        (200, [0] * 100, [0], -1e9),
+        (1000, [0, 1] * 250, [0, 1], -1e9),
+        (60, [0, 1] * 10, [0, 1, 3], -1e9),  # all classes but one, the blank, too
+        (1000, [0, 1] * 50, [0, 1, 3], -1e9),
+        (100, [0, 1, 2] * 20, [0], -1e9),
+        (300, [0, 1] * 30, [0, 1], -1e6),
+        (300, [0, 1] * 30, [0, 1, 2, 3], -1e9),
+    ],
+)
+@pytest.mark.parametrize("scale", [0, 1])
+def test_masks_count_in_full(frames, ids, masked, value, scale):
+    logits = scale * np.random.default_rng(0).standard_normal((2, frames, 4)).astype(np.float32)
+    logits[0, :, masked] += np.float32(value)  # the second utterance has none
+    lengths = np.array([frames] * 2), np.array([len(ids)] * 2)
+    batch = logits, np.array([ids] * 2), *lengths
+    found = loss_and_gradient(*batch)
+    # Around 1e12 the reference itself is good to about four digits: float64 has sixteen.
+    assert_matches_float64(batch, found, 1e-6, 1e-3)
+
+
+def test_the_lowest_float_is_a_mask_and_minus_infinity_is_zero():
+    lowest = np.finfo(np.float32).min
+    logits = np.random.default_rng(0).standard_normal((4, 40, 4)).astype(np.float32)
+    logits[1, :20] = lowest  # frames that say nothing
+    logits[2, :, 0], logits[3, :, 0] = -1e30, -np.inf  # must be taken once
+    batch = logits, [[0, 1]] * 4, [40] * 4, [2] * 4
+    loss, gradient = loss_and_gradient(*batch)
+    silent = logits[1].copy()
+    silent[:20] = 0
+    for row, same in ((0, logits[0]), (1, silent)):
+        wanted = recursion(same, [0, 1], 3)
+        np.testing.assert_allclose(loss[row], wanted[0], rtol=1e-6)
+        np.testing.assert_allclose(gradient[row], wanted[1], atol=1e-5)
+    np.testing.assert_allclose(loss[2], 1e30, rtol=1e-5)
+    np.testing.assert_allclose(gradient[2, :, 0].sum(), -1, rtol=1e-5)
+    assert loss[3] == np.inf and not gradient[3].any()
+
+
+@pytest.mark.parametrize("size", [(2, 6, 3, 2), (1, 30, 5, 5000), (2, 2, 1, 3)])
+def test_few_and_many_classes(size):
+    batch = random_batch(*size)
+    batch = batch[0], batch[1], np.full(size[0], size[1]), np.full(size[0], size[2])
+    assert_matches_float64(batch, loss_and_gradient(*batch))
+
+
+def test_no_labels_is_minus_the_sum_of_the_blanks():
+    logits = random_batch()[0]
+    batch = logits, np.zeros((3, 0), np.int32), [60] * 3, [0] * 3
+    loss, _ = loss_and_gradient(*batch)
+    np.testing.assert_allclose(loss, -log_softmax(logits)[:, :, -1].sum(axis=1), rtol=1e-6)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_infinity_is_like_nan_where_the_frame_counts(value):
+    logits, ids, frames, lengths = random_batch()
+    frames[1] = 30
+    clean = loss_and_gradient(logits, ids, frames, lengths)
+    logits[0, 3, 1] = logits[1, 30, 1] = value
+    loss, gradient = loss_and_gradient(logits, ids, frames, lengths)
+    assert np.isnan(loss[0]) and np.isnan(gradient[0]).any()
+    np.testing.assert_array_equal(loss[1:], clean[0][1:])
+    np.testing.assert_array_equal(gradient[1:], clean[1][1:])
+
+
 @pytest.mark.parametrize("shape", [(0, 5, 4), (2, 0, 4), (0, 0, 4)])
 def test_no_rows_or_no_frames(shape):
     labels, lengths = np.zeros((shape[0], 2), np.int32), np.zeros(shape[0], np.int32)
