@@ -101,4 +101,4 @@ def _integers(values, name: str) -> np.ndarray:
     if values.ndim != 1 or (values.size and not np.issubdtype(values.dtype, np.integer)):
         found = f"{values.dtype} of shape {values.shape}"
         raise ValueError(f"{name} must be integers [L], not {found}")
-    return values
+    return values if values.size else values.astype(int)  # [] is of floats

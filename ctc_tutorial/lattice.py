@@ -231,6 +231,7 @@ def _checked(logits, ids, blank_index: int) -> tuple[np.ndarray, np.ndarray]:
     blank = blank_index % classes
     if ids.ndim != 1 or (ids.size and not np.issubdtype(ids.dtype, np.integer)):
         raise ValueError(f"ids must be integers [L], not {ids.dtype} of shape {ids.shape}")
+    ids = ids if ids.size else ids.astype(int)  # [] is of floats
     bad = (ids < 0) | (ids >= classes) | (ids == blank)
     if bad.any():
         allowed = f"it must lie in 0 to {classes - 1} and not be the blank, {blank}"
