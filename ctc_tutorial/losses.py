@@ -27,6 +27,7 @@ import math
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 _FRAMES, _LABELS = 64, 16  # shapes are padded up to multiples of these, see ctc_loss
@@ -74,34 +75,57 @@ def ctc_loss(
         the least bad. A loss beyond the largest float32 is inf.
 
     Raises:
-        ValueError: wrong rank, unknown number of classes, or a bad `blank_index`.
+        ValueError: wrong rank or dtype, another number of utterances, unknown number of classes, or
+            a bad `blank_index`.
 
     >>> logits = tf.math.log([[[0.4, 1e-9, 0.6]] * 2])  # classes a, b and blank; both frames alike
     >>> (loss,) = ctc_loss(logits, [[0]], logit_length=[2], label_length=[1])
     >>> f"p(a) = {tf.exp(-loss):.2f}"  # "aa", "a-", "-a": 0.16 + 0.24 + 0.24
     'p(a) = 0.64'
     """
-    logits = tf.cast(logits, tf.float32)
-    labels, *lengths = (tf.cast(x, tf.int32) for x in (labels, logit_length, label_length))
-    names = ("logits", 3), ("labels", 2), ("logit_length", 1), ("label_length", 1)
-    for (name, rank), value in zip(names, (logits, labels, *lengths), strict=True):
-        if value.shape.rank not in (rank, None):
-            raise ValueError(f"{name} must have rank {rank}, not the shape {value.shape}")
-    classes = logits.shape[-1]
+    logits = tf.cast(_tensor("logits", logits, 3), tf.float32)
+    batch, classes = logits.shape[0], logits.shape[-1]
+    labels = _integers("labels", labels, 2, batch)
+    logit_length = _integers("logit_length", logit_length, 1, batch)
+    label_length = _integers("label_length", label_length, 1, batch)
     if classes is None:
         raise ValueError("the last dimension of logits, the number of classes, must be known")
-    if not -classes <= blank_index < classes:
-        raise ValueError(f"blank_index must be in [{-classes}, {classes}), not {blank_index}")
+    if not isinstance(blank_index, int | np.integer) or not -classes <= blank_index < classes:
+        raise ValueError(f"blank_index must be in [{-classes}, {classes}), not {blank_index!r}")
 
     frames, width = (x.shape[1] or tf.shape(x)[1] for x in (logits, labels))
     some = frames if isinstance(frames, int) else tf.maximum(frames, 1)  # at least one column
     logits = tf.pad(logits, [[0, 0], [0, -some % _FRAMES], [0, 0]])
     labels = tf.pad(labels, [[0, 0], [0, _LABELS - width % _LABELS]])  # likewise
     limits = tf.stack([frames, width])
-    loss = _compiled(logits, labels, *lengths, limits, blank_index % classes)
+    blank = int(blank_index) % classes
+    loss = _compiled(logits, labels, logit_length, label_length, limits, blank)
     if zero_infinity:
         loss = tf.where(tf.math.is_inf(loss), 0.0, loss)
     return loss
+
+
+def _tensor(name, values, rank, batch=None):
+    try:
+        values = tf.convert_to_tensor(values)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name}: {error}") from error
+    if not (values.dtype.is_floating or values.dtype.is_integer or values.dtype.is_bool):
+        raise ValueError(f"{name} must be numbers, not {values.dtype.name}")
+    if values.shape.rank not in (rank, None):
+        raise ValueError(f"{name} must have rank {rank}, not the shape {values.shape}")
+    if values.shape.rank and None not in (values.shape[0], batch) and values.shape[0] != batch:
+        raise ValueError(f"{name} has {values.shape[0]} utterances, not {batch} as the logits")
+    return values
+
+
+def _integers(name, values, rank, batch):
+    """As int32, with -1, which is never valid, for what is no integer or does not fit."""
+    values = _tensor(name, values, rank, batch)
+    if values.dtype.is_bool:
+        raise ValueError(f"{name} must be integers, not bool")
+    narrow = tf.cast(values, tf.int32)
+    return tf.where(tf.cast(narrow, values.dtype) == values, narrow, -1)
 
 
 @tf.function(jit_compile=True, autograph=False)
@@ -124,7 +148,7 @@ def _compiled(logits, labels, logit_length, label_length, limits, blank):
 
 def _loss_and_gradient(logits, labels, logit_length, label_length, limits, blank):
     """Losses [B] and their gradients [B, T, C]."""
-    _, frames, classes = tf.unstack(tf.shape(logits))
+    frames, classes = tf.shape(logits)[1], logits.shape[-1]
     in_time = tf.range(frames) < logit_length[:, None]  # [B, T]
     in_label = tf.range(tf.shape(labels)[1]) < label_length[:, None]  # [B, L]
     known = (labels >= 0) & (labels < classes) & (labels != blank)
@@ -143,12 +167,26 @@ def _loss_and_gradient(logits, labels, logit_length, label_length, limits, blank
     loss = tf.reduce_sum(tf.cast(log_partition, tf.float64), axis=1) - log_total
     loss = tf.where(valid, tf.cast(loss, tf.float32), math.nan)
 
-    # Softmax minus posterior; the blank's posterior is what the labels leave of 1.
-    is_blank = tf.one_hot(blank, classes)
-    class_of = tf.one_hot(labels, classes) - is_blank  # [B, L, C]
-    gradient = softmax / partition - (posterior @ class_of + is_blank)
+    gradient = softmax / partition - _by_class(posterior, labels, blank, classes)
     weight = tf.where(tf.math.is_inf(loss), 0.0, tf.where(tf.math.is_nan(loss), math.nan, 1.0))
     return loss, tf.where(in_time[:, :, None], gradient * weight[:, None, None], 0.0)
+
+
+def _by_class(posterior, labels, blank, classes):
+    """Posteriors of the classes [B, T, C]; the blank's is what the labels leave of 1."""
+    if classes < 512:
+        is_blank = tf.one_hot(blank, classes)
+        return posterior @ (tf.one_hot(labels, classes) - is_blank) + is_blank
+    # Less memory for many classes: one column for each label, one for the blank, and each class
+    # looks its own up. The last label is padding: its column serves classes that do not occur.
+    columns = tf.pad(labels[:, :-1], [[0, 0], [0, 1]], constant_values=-1)
+    same = tf.cast(labels[:, :, None] == columns[:, None], tf.float32)  # [B, L, L]
+    rest = 1 - tf.reduce_sum(posterior, axis=2, keepdims=True)
+    table = tf.concat([posterior @ same, rest], axis=2)  # [B, T, L + 1]
+    width, every = tf.shape(labels)[1], tf.range(classes)
+    place = tf.where(columns[:, :, None] == every, tf.range(width)[:, None], width - 1)
+    column = tf.where(every == blank, width, tf.reduce_min(place, axis=1))  # [B, C]
+    return tf.gather(table, column, axis=2, batch_dims=1)
 
 
 def _all_paths(logits, largest, labels, logit_length, label_length, in_time, blank):

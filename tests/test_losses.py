@@ -224,7 +224,7 @@ def test_the_lowest_float_is_a_mask_and_minus_infinity_is_zero():
     assert loss[3] == np.inf and not gradient[3].any()
 
 
-@pytest.mark.parametrize("size", [(2, 6, 3, 2), (1, 30, 5, 5000), (2, 2, 1, 3)])
+@pytest.mark.parametrize("size", [(2, 6, 3, 2), (1, 30, 5, 5000), (2, 50, 16, 512), (2, 2, 1, 3)])
 def test_few_and_many_classes(size):
     batch = random_batch(*size)
     batch = batch[0], batch[1], np.full(size[0], size[1]), np.full(size[0], size[2])
@@ -375,3 +375,34 @@ def test_a_second_derivative_is_nan_and_a_persistent_tape_is_not():
         slope = inner.gradient(loss, logits)
     np.testing.assert_array_equal(outer.gradient(loss, logits), slope)
     assert np.isnan(outer.gradient(slope, logits)).all()
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [
+        {"labels": [["a"]]},
+        {"labels": [[1], [1]]},
+        {"logit_length": [True]},
+        {"label_length": [1, 1]},
+        {"logits": np.full((1, 2, 3), "a")},
+        {"logits": np.zeros((1, 2, 3), complex)},
+        {"blank_index": 0.5},
+        {"blank_index": "0"},
+    ],
+)
+def test_another_dtype_or_number_of_utterances_is_named(strange):
+    (name,) = strange
+    given = {"logits": np.zeros((1, 2, 3)), "labels": [[1]]}
+    given |= {"logit_length": [2], "label_length": [1]}
+    with pytest.raises(ValueError, match=name):
+        ctc_loss(**{**given, **strange})
+
+
+@pytest.mark.parametrize("value", [1.5, 2**32, np.nan, -(2.0**40)])
+def test_ids_and_lengths_that_are_no_int32_are_not_cut(value):
+    """1.5 was 1, and 2**32 was 0."""
+    logits, value = np.zeros((1, 2, 3), np.float32), np.array([value])
+    assert np.isnan(ctc_loss(logits, value[None], [2], [1])).all()
+    assert np.isnan(ctc_loss(logits, [[1]], value, [1])).all()
+    assert np.isnan(ctc_loss(logits, [[1]], [2], value)).all()
+    np.testing.assert_allclose(ctc_loss(logits, [[1.0]], [2.0], [1.0]), -np.log(3 / 9), rtol=1e-6)
