@@ -4,12 +4,17 @@ Usage: python benchmarks/ctc_loss.py [--rounds 21] [--output benchmarks/RESULTS.
 
 Every round times every candidate once, so that whatever else the machine does hits all of them, and
 ratios are taken within a round. Before each there is a pause and, for fast ones, an untimed call.
-Logits are random, all rows have full length.
+Logits are random, all rows have full length. Memory is measured in fresh processes (on Linux), and
+whole training steps with the loss and with TensorFlow's op, in turns.
 """
 
 import argparse
+import gc
 import os
 import platform
+import re
+import subprocess
+import sys
 import time
 from datetime import date
 from pathlib import Path
@@ -22,6 +27,7 @@ import numpy as np
 import optax
 import tensorflow as tf
 import torch
+from step import SIZES as STEP_SIZES
 
 import ctc_tutorial as ctc
 
@@ -35,8 +41,14 @@ SIZES = [
     (8, 1500, 300, 128),
 ]
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-SLOW = {"tf dense op": 2, "keras.losses.CTC": 2}  # rounds, at most
+SLOW = {"tf dense op": 2, "keras.losses.CTC": 2, "keras.losses.CTC, jitted": 2}  # rounds, at most
 ACCURACY = (4, 700, 150, 28)
+MEMORY = (8, 400, 60, 5000)
+IN_MEMORY = ["ours, in a jitted step", "ours, in a plain tf.function", "tf sparse op", "torch"]
+GPU = """Everything here was measured on a CPU. On a GPU it is not known which is the faster: there
+TensorFlow's and PyTorch's ops may use cuDNN's CTC. `CTCLossLayer(loss_fn=ctc.sparse_op_loss)` takes
+TensorFlow's sparse op instead.
+"""
 PAUSE = 0.25  # seconds: as long as idle threads of the candidate before (OpenMP's) may still spin
 
 
@@ -111,6 +123,7 @@ def candidates(logits, labels):
             lambda x: tf.nn.ctc_loss(t_labels, x, t_width, t_frames, **options), logits, jit=False
         ),
         "keras.losses.CTC": tf_candidate(keras_loss, logits, jit=False),
+        "keras.losses.CTC, jitted": tf_candidate(keras_loss, logits, jit=True),
     }
 
 
@@ -159,6 +172,85 @@ def accuracy_table():
     return [(name, *cells) for name, cells in rows.items()]
 
 
+def peak_memory(name):
+    """MB that loss and gradient of one candidate take beside their input, at the peak."""
+
+    def status(key):
+        return int(re.search(rf"{key}:\s+(\d+)", Path("/proc/self/status").read_text())[1]) / 1024
+
+    candidates(*make_batch(*MEMORY[:3], 28))[name]()  # loads the libraries
+    function = candidates(*make_batch(*MEMORY))[name]
+    gc.collect()  # what the other candidates hold
+    Path("/proc/self/clear_refs").write_text("5")  # forgets the peak so far
+    before = status("VmRSS")
+    for _ in range(3):
+        function()
+    return status("VmHWM") - before
+
+
+def memory_table():
+    """Rows (name, MB), each from a process of its own."""
+    for name in IN_MEMORY:
+        command = [sys.executable, __file__, "--memory-of", name]
+        printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        yield name, f"{float(printed):.0f}"
+
+
+def memory_section():
+    batch, frames, _, classes = MEMORY
+    return [
+        "## Memory\n",
+        "MB of loss and gradient at their peak, beside the logits, of which there are "
+        f"{batch * frames * classes * 4 / 2**20:.0f} MB, as many as of the gradient; each in a "
+        "process of its own; batch {}, time {}, labels {}, classes {}.\n".format(*MEMORY),
+        markdown(["", "MB"], memory_table()),
+    ]
+
+
+def fit_epoch(size, loss_fn):
+    """A function that trains one epoch by `fit` and returns milliseconds per step."""
+    batch, frames, features, units, bidirectional, width, classes, steps = size
+    random = np.random.default_rng(0)
+    x = random.standard_normal((batch, frames, features)).astype(np.float32)
+    data = ctc.repeat_batch(ctc.pad_batch(x, random.integers(0, classes - 1, (batch, width))))
+    model, _ = ctc.build_models(
+        *(ctc.lstm_encoder, features, classes, ctc.CTCLossLayer(loss_fn=loss_fn)),
+        **{"seed": 0, "units": units, "bidirectional": bidirectional},
+    )
+    model.compile(keras.optimizers.SGD(0.01, momentum=0.9, global_clipnorm=5.0))
+
+    def epoch():
+        start = time.perf_counter()
+        model.fit(data, epochs=1, steps_per_epoch=steps, verbose=0)
+        return 1000 * (time.perf_counter() - start) / steps
+
+    epoch()
+    return epoch
+
+
+def step_table(rounds):
+    """Rows (model, ms with ctc_loss, ms with the sparse op, median of the ratios)."""
+    for name, size in STEP_SIZES.items():
+        epochs = [fit_epoch(size, loss_fn) for loss_fn in (None, ctc.sparse_op_loss)]
+        times = np.array([[epoch() for epoch in epochs] for _ in range(rounds)])
+        ours, sparse = np.median(times, axis=0)
+        ratio = np.median(times[:, 1] / times[:, 0])
+        yield name, f"{ours:.2f}", f"{sparse:.2f}", f"{ratio:.2f}"
+
+
+def step_section(rounds):
+    table = markdown(["", "ctc_loss", "sparse op", "ratio"], step_table(rounds))
+    return [
+        "## Inside a whole training step\n",
+        "Milliseconds per step of `fit` with the default loss and with "
+        "`CTCLossLayer(loss_fn=ctc.sparse_op_loss)`, sparse labels, everything else alike (the "
+        "fast LSTM, the error rate; the models of step.md), and the median of the ratios within a "
+        f"round, {rounds} rounds. The rest of the step takes the same time either way, so the gain "
+        "is smaller than alone.\n",
+        table,
+    ]
+
+
 def markdown(header, rows):
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in lines) + "\n"
@@ -174,16 +266,21 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=21)
     parser.add_argument("--output", type=Path, default=HERE / "RESULTS.md")
+    parser.add_argument("--memory-of", choices=IN_MEMORY, help="prints the MB of one candidate")
     arguments = parser.parse_args()
     tf.config.threading.set_intra_op_parallelism_threads(CORES)
     tf.config.threading.set_inter_op_parallelism_threads(CORES)
 
+    if arguments.memory_of:
+        print(peak_memory(arguments.memory_of))
+        return
     versions = ", ".join(f"{m.__name__} {m.__version__}" for m in (tf, keras, torch, jax, optax))
     parts = [
         "# CTC loss: measured\n",
         f"{date.today()}, {processor()}, {CORES} cores, Python {platform.python_version()}, "
         f"{versions}. Load average at the start: {os.getloadavg()[0]:.1f}. "
         "Written by `make bench` (benchmarks/ctc_loss.py).\n",
+        GPU,
         "## Loss and gradient, time\n",
         f"Median of {arguments.rounds} interleaved rounds (slow candidates: 2), the middle half of "
         "them, the median of the ratios to the faster run of torch in that round, and the first "
@@ -205,6 +302,8 @@ def main():
         "relative error of the gradient in norm, at "
         "batch {}, time {}, labels {}, classes {}.\n".format(*ACCURACY),
         table,
+        *memory_section(),
+        *step_section(arguments.rounds),
         (HERE / "formulations.md").read_text(),
     ]
     arguments.output.write_text("\n".join(parts), encoding="utf-8")
