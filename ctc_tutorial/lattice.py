@@ -97,8 +97,10 @@ def forward_backward(logits: ArrayLike, ids: ArrayLike, blank_index: int = -1) -
     _require_possible(log_likelihood)
 
     posteriors = log_alpha + log_beta
-    posteriors -= log_likelihood
+    # Each row sums to the likelihood, but for the rounding of huge logits.
+    posteriors -= posteriors.max(axis=1, keepdims=True)
     np.exp(posteriors, out=posteriors)
+    posteriors /= posteriors.sum(axis=1, keepdims=True)
     # Several states may carry the same class: sum their posteriors, class by class.
     carries = np.zeros((len(states), log_probs.shape[1]))
     carries[np.arange(len(states)), states] = 1.0

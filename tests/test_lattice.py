@@ -310,3 +310,9 @@ def test_spans_that_are_none_are_refused(span):
     assert spans_to_seconds([(0, 1, 2, -0.5)], 0.5) == [(0, 0.5, 1.0, -0.5)]
     with pytest.raises(ValueError, match="frame_seconds is inf"):
         spans_to_seconds([], np.inf)
+
+
+def test_posteriors_sum_to_one_beside_huge_logits():
+    """At 1e30 a float64 does not tell two paths apart, and each had the posterior 1."""
+    lattice = forward_backward([[-41.0, -15, -17], [1e30, -9, 23]], ids=[1])
+    np.testing.assert_allclose(lattice.posteriors.sum(axis=1), 1)
