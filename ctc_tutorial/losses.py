@@ -197,10 +197,12 @@ def _all_paths(logits, largest, labels, logit_length, label_length, in_time, bla
     seen = tf.transpose(in_time)[:, :, None]
     largest = tf.where(seen, tf.transpose(largest, [1, 0, 2]), 0.0)  # [T, B, 1]
     # Masks, which over all frames could leave the range of longs, are raised to a floor: the same
-    # for frames of like size, so that one mask is not preferred to another by rounding.
+    # for frames of like size, so that one mask is not preferred to another by rounding. Relative
+    # to the largest logit, as logits of 1e20 are further apart than this depth.
     depth = _REACH / tf.cast(tf.maximum(logit_length, 1), tf.float32)[:, None]  # [B, 1]
     floor = tf.round(largest * (16 / depth)) * (depth / 16) - depth  # [T, B, 1]
-    floor = tf.minimum(floor, largest)  # rounding at 1e38
+    largest, floor, depth = (tf.cast(x, tf.float64) for x in (largest, floor, depth))
+    floor = tf.clip_by_value(floor - largest, -33 / 32 * depth, -31 / 32 * depth)
 
     def gathered():
         """Logits of the labels [T, B, L] and of the blank [T, B, 1]."""
@@ -210,8 +212,8 @@ def _all_paths(logits, largest, labels, logit_length, label_length, in_time, bla
         return tf.where(seen, emissions, -math.inf), tf.where(seen, blanks, 0.0)
 
     def relative(x):
-        above = tf.cast(tf.maximum(x, floor), tf.float64) - tf.cast(largest, tf.float64)
-        return tf.where(x > -math.inf, tf.maximum(above, -_REACH), -math.inf)
+        above = tf.maximum(tf.cast(x, tf.float64) - largest, floor)
+        return tf.where(x > -math.inf, above, -math.inf)
 
     emissions, blanks = (_long_exp(relative(x)) for x in gathered())
     last = tf.minimum(tf.reduce_max(logit_length), tf.shape(logits)[1])
@@ -220,14 +222,14 @@ def _all_paths(logits, largest, labels, logit_length, label_length, in_time, bla
     def raised():
         """By how much the masks on the paths were raised, expected nats, [B]."""
         emissions, blanks = (  # gathered anew: to keep them would slow down who has no masks
-            tf.cast(tf.where(x > -math.inf, tf.maximum(floor - x, 0), 0), tf.float64)
+            tf.where(x > -math.inf, tf.maximum(floor + largest - tf.cast(x, tf.float64), 0), 0)
             for x in gathered()
         )
         by_label = tf.reduce_sum(tf.cast(posterior, tf.float64) * (emissions - blanks), axis=0)
         return tf.reduce_sum(by_label, axis=1) + tf.reduce_sum(blanks, axis=[0, 2])
 
     log_total = _log(total)
-    masked = tf.math.is_finite(log_total) & (log_total < -tf.cast(depth[:, 0], tf.float64) / 2)
+    masked = tf.math.is_finite(log_total) & (log_total < -depth[:, 0] / 2)
     log_total -= tf.cond(tf.reduce_any(masked), raised, lambda: tf.zeros_like(log_total))
     return log_total, tf.transpose(posterior, [1, 0, 2])
 

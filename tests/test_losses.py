@@ -406,3 +406,14 @@ def test_ids_and_lengths_that_are_no_int32_are_not_cut(value):
     assert np.isnan(ctc_loss(logits, [[1]], value, [1])).all()
     assert np.isnan(ctc_loss(logits, [[1]], [2], value)).all()
     np.testing.assert_allclose(ctc_loss(logits, [[1.0]], [2.0], [1.0]), -np.log(3 / 9), rtol=1e-6)
+
+
+@pytest.mark.parametrize("huge", [1e9, 1e15, 1e20, 1e30, 3e38])
+def test_beside_a_huge_logit_the_others_are_not_raised_to_it(huge):
+    """Two frames to choose in, then a certain blank: at 1e20 its frame lost the difference."""
+    logits = np.random.default_rng(0).normal(size=(1, 3, 3)).astype(np.float32)
+    logits[0, 2, 2] = huge
+    loss = ctc_loss(logits, [[0]], [3], [1])
+    np.testing.assert_allclose(loss, ctc_loss(logits, [[0]], [2], [1]), rtol=1e-6)
+    np.testing.assert_allclose(loss[0], recursion(logits[0, :2], [0], 2)[0], rtol=1e-6)
+    np.testing.assert_allclose(ctc_loss(logits[:, 1:], [[0, 1]], [2], [2]), huge, rtol=1e-6)
