@@ -248,9 +248,12 @@ def _check(logits, labels, logit_length, label_length):
     columns = label_length, repeats, logit_length, tf.cast(~feasible, tf.int32)
     label_length, repeats, logit_length, found = (tf.pad(x, [[0, 1]]) for x in columns)
     row = tf.argmax(found, output_type=tf.int32)
-    ids = tf.pad(labels, [[0, 1], [0, 0]])[row, : tf.maximum(label_length[row], 0)]
+    # By gather and mask: XLA would compile anew for every value of what bounds a slice.
+    count, repeats, length = (tf.gather(x, row) for x in (label_length, repeats, logit_length))
+    ids = tf.gather(tf.pad(labels, [[0, 1], [0, 0]]), row)
+    ids = tf.boolean_mask(ids, tf.sequence_mask(count, tf.shape(labels)[1]))
     message = ["CTC cannot align utterance", row, "of the batch: labels", ids]
-    message += ["with adjacent repeats", repeats[row], "on", logit_length[row], "of", frames]
+    message += ["with adjacent repeats", repeats, "on", length, "of", frames]
     message += ["frames; needed are labels from 0 to", highest]
     message += ["(the last class is the blank), a frame for each label and repeat, no NaN, no +inf"]
     return feasible, message

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from ctc_tutorial.layers import CTCLossLayer, sparse_op_loss
 from ctc_tutorial.losses import ctc_loss
@@ -69,3 +70,22 @@ def test_a_loss_of_the_readers_own_is_saved_by_name():
     again = CTCLossLayer.from_config(config)  # the first did not change it
     assert again.loss_fn is sparse_op_loss
     assert CTCLossLayer.from_config(CTCLossLayer().get_config()).loss_fn is ctc_loss
+
+
+def test_xla_compiles_once_for_all_values():
+    """The same program for other logits, labels and lengths: none of them is a constant in it."""
+    layer = CTCLossLayer()
+
+    @tf.function(jit_compile=True, autograph=False)
+    def loss(*inputs):
+        layer(*inputs)
+        return layer.losses[0]
+
+    logits = RNG.normal(size=(2, 4, 20, C)).astype(np.float32)
+    first = logits[0], LABELS, LENGTHS, LABEL_LENGTHS
+    second = logits[1], LABELS[::-1], LENGTHS[::-1], LABEL_LENGTHS[::-1]
+    programs = {
+        loss.experimental_get_compiler_ir(*map(tf.constant, inputs))(stage="hlo")
+        for inputs in (first, second)
+    }
+    assert len(programs) == 1
