@@ -40,10 +40,12 @@ def hot_words(words: Sequence[ArrayLike], bonus: float, space_id: int | None = N
     1 1.0
     None 0.0
     """
-    for i, word in enumerate(map(np.asarray, words)):
+    if not hasattr(words, "__len__"):
+        raise ValueError(f"words must be a list with the ids of each hot word, not {words!r}")
+    for i, word in enumerate(map(_array, words)):
         if word.ndim != 1 or not word.size or not np.issubdtype(word.dtype, np.integer):
             raise ValueError(f"hot word {i} is {words[i]!r}: give its ids, at least one")
-    if not np.isfinite(bonus):
+    if isinstance(bonus, str) or not np.isfinite(bonus):
         raise ValueError(f"bonus {bonus} is not finite: give nats per label")
     edge = () if space_id is None else (space_id,)  # what stands on both sides of a word
     hot = {(*edge, *np.asarray(word).tolist(), *edge) for word in words}
@@ -72,3 +74,10 @@ def hot_words(words: Sequence[ArrayLike], bonus: float, space_id: int | None = N
         return bonus * labels, after
 
     return score_fn
+
+
+def _array(word) -> np.ndarray:
+    try:
+        return np.asarray(word)
+    except ValueError:  # lists of different lengths
+        return np.asarray(None)

@@ -363,3 +363,12 @@ def test_a_score_function_that_forbids_every_text_is_named(where):
 def test_widths_that_are_no_integers_are_refused(option):
     with pytest.raises(ValueError, match=f"{next(iter(option))} is .*: give an integer"):
         beam_search_decode(np.zeros((1, 4, 3)), [4], **option)
+
+
+@pytest.mark.parametrize(
+    ("words", "bonus"),
+    [(3, 1.0), ([3], 1.0), ([[[1], [2, 3]]], 1.0), ([[1]], "1"), ([[1]], np.nan)],
+)
+def test_hot_words_that_are_none_are_refused(words, bonus):
+    with pytest.raises(ValueError, match="word|bonus"):
+        hot_words(words, bonus)

@@ -159,3 +159,9 @@ def test_offline_says_what_to_do(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="can't get LDC93S1") as error:
         sentence.fetch_ldc93s1()
     assert str(tmp_path) in str(error.value)
+
+
+@pytest.mark.parametrize("times", [(0, np.inf), (np.nan, 1), ("0", 1), (0, 1e300)])
+def test_times_that_are_none_cut_nothing(times):
+    with pytest.raises(ValueError, match="can't cut"):
+        Utterance(np.zeros(16000, np.float32), 8000, "oh dear").cut(*times, "dear")

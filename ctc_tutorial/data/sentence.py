@@ -54,11 +54,15 @@ class Utterance(NamedTuple):
         >>> utterance.cut(0.5, 2.0, "dear").waveform.shape
         (12000,)
         """
-        first, last = int(start * self.sample_rate), int(end * self.sample_rate)
-        if not 0 <= first < last <= len(self.waveform):
+        seconds = len(self.waveform) / self.sample_rate
+        told = all(isinstance(time, int | float | np.number) for time in (start, end))
+        first = last = 0
+        if told and 0 <= start <= end <= seconds + 1:  # neither NaN nor infinite
+            first, last = int(start * self.sample_rate), int(end * self.sample_rate)
+        if not first < last <= len(self.waveform):
             raise ValueError(
                 f"can't cut {start} s to {end} s out of {self.text!r}: choose a start and a later "
-                f"end between 0 and {len(self.waveform) / self.sample_rate} s"
+                f"end between 0 and {seconds} s"
             )
         return Utterance(self.waveform[first:last], self.sample_rate, text)
 
