@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 NBVAL := --nbval --nbval-current-env --nbval-cell-timeout=300
 
-.PHONY: run lab test check backends notebooks bench margins stamp clean
+.PHONY: run lab test check fuzz backends notebooks bench margins stamp clean
 
 run: .venv/.reader
 	$(BIN)/python -m ctc_tutorial --plot ctc.png
@@ -24,6 +24,11 @@ check: .venv/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest tests -m "not slow"
+
+# Strange inputs for every public function, 10,000 for each that is fast (a quarter of an hour);
+# writes benchmarks/fuzz.md. `make test` runs a few, always the same.
+fuzz: .venv/.dev
+	FUZZ_EXAMPLES=10000 $(BIN)/python -m pytest -q tests/test_fuzz.py tests/test_fuzz_data.py
 
 # The layer for every Keras backend, on JAX and on PyTorch, in an environment of its own.
 backends: .venv-backends/.installed
