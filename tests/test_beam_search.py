@@ -370,5 +370,5 @@ def test_widths_that_are_no_integers_are_refused(option):
     [(3, 1.0), ([3], 1.0), ([[[1], [2, 3]]], 1.0), ([[1]], "1"), ([[1]], np.nan)],
 )
 def test_hot_words_that_are_none_are_refused(words, bonus):
-    with pytest.raises(ValueError, match="word|bonus"):
+    with pytest.raises(ValueError, match=r"word|bonus"):
         hot_words(words, bonus)

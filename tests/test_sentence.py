@@ -164,4 +164,4 @@ def test_offline_says_what_to_do(tmp_path, monkeypatch):
 @pytest.mark.parametrize("times", [(0, np.inf), (np.nan, 1), ("0", 1), (0, 1e300)])
 def test_times_that_are_none_cut_nothing(times):
     with pytest.raises(ValueError, match="can't cut"):
-        Utterance(np.zeros(16000, np.float32), 8000, "oh dear").cut(*times, "dear")
+        sentence.Utterance(np.zeros(16000, np.float32), 8000, "oh dear").cut(*times, "dear")
