@@ -27,7 +27,6 @@ import numpy as np
 import optax
 import tensorflow as tf
 import torch
-from step import SIZES as STEP_SIZES
 
 import ctc_tutorial as ctc
 
@@ -44,6 +43,10 @@ CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os
 SLOW = {"tf dense op": 2, "keras.losses.CTC": 2, "keras.losses.CTC, jitted": 2}  # rounds, at most
 ACCURACY = (4, 700, 150, 28)
 MEMORY = (8, 400, 60, 5000)
+STEPS = {  # as in step.py: batch, frames, features, units, both ways, labels, classes; steps
+    "main model": (2, 291, 13, 50, False, 52, 28, 40),
+    "realistic model": (32, 400, 13, 128, True, 60, 29, 4),
+}
 IN_MEMORY = ["ours, in a jitted step", "ours, in a plain tf.function", "tf sparse op", "torch"]
 GPU = """Everything here was measured on a CPU. On a GPU it is not known which is the faster: there
 TensorFlow's and PyTorch's ops may use cuDNN's CTC. `CTCLossLayer(loss_fn=ctc.sparse_op_loss)` takes
@@ -173,16 +176,16 @@ def accuracy_table():
 
 
 def peak_memory(name):
-    """MB that loss and gradient of one candidate take beside their input, at the peak."""
+    """MB that logits, loss and gradient of one candidate take at their peak."""
 
     def status(key):
         return int(re.search(rf"{key}:\s+(\d+)", Path("/proc/self/status").read_text())[1]) / 1024
 
     candidates(*make_batch(*MEMORY[:3], 28))[name]()  # loads the libraries
-    function = candidates(*make_batch(*MEMORY))[name]
-    gc.collect()  # what the other candidates hold
-    Path("/proc/self/clear_refs").write_text("5")  # forgets the peak so far
     before = status("VmRSS")
+    function = candidates(*make_batch(*MEMORY))[name]
+    gc.collect()  # what the other candidates held
+    Path("/proc/self/clear_refs").write_text("5")  # forgets the peak so far
     for _ in range(3):
         function()
     return status("VmHWM") - before
@@ -200,8 +203,8 @@ def memory_section():
     batch, frames, _, classes = MEMORY
     return [
         "## Memory\n",
-        "MB of loss and gradient at their peak, beside the logits, of which there are "
-        f"{batch * frames * classes * 4 / 2**20:.0f} MB, as many as of the gradient; each in a "
+        "MB of logits, loss and gradient at their peak; logits and gradient alone are twice "
+        f"{batch * frames * classes * 4 / 2**20:.0f} MB; each in a "
         "process of its own; batch {}, time {}, labels {}, classes {}.\n".format(*MEMORY),
         markdown(["", "MB"], memory_table()),
     ]
@@ -230,7 +233,7 @@ def fit_epoch(size, loss_fn):
 
 def step_table(rounds):
     """Rows (model, ms with ctc_loss, ms with the sparse op, median of the ratios)."""
-    for name, size in STEP_SIZES.items():
+    for name, size in STEPS.items():
         epochs = [fit_epoch(size, loss_fn) for loss_fn in (None, ctc.sparse_op_loss)]
         times = np.array([[epoch() for epoch in epochs] for _ in range(rounds)])
         ours, sparse = np.median(times, axis=0)
