@@ -118,6 +118,7 @@ def test_labels_that_are_no_int32_ids_are_refused(ids):
         ({"features": [[[1], [2, 3]]]}, r"features\[0\]: "),
         ({"feature_length": [1]}, "feature_length is counted here"),
         ({"weight": 3}, "weight must have an item for each"),
+        ({"speaker": "a"}, "speaker must have an item for each"),
         ({"speaker": [[[1], [2, 3]]]}, "items of speaker cannot be stacked"),
     ],
 )
