@@ -175,7 +175,7 @@ def _labels(labels: Sequence, what: str) -> list:
 
 
 def _number(label: Hashable, numbers: dict, where: str) -> int:
-    if label not in numbers or isinstance(label, float | bool):  # 1.0 and True would be found
+    if label not in numbers or isinstance(label, float | complex | bool):  # 1.0 == 1
         raise ValueError(f"{where}: {label!r} is none of the names: add it to them")
     return numbers[label]
 

@@ -106,7 +106,7 @@ def test_another_number_of_predictions_than_references_is_refused():
         confusion_matrix(["a", "b"], ["a"], "ab")
 
 
-@pytest.mark.parametrize("label", ["x", 2, -1])
+@pytest.mark.parametrize("label", ["x", 2, -1, 1.0, True])
 def test_a_label_without_a_name_is_refused(label):
     with pytest.raises(ValueError, match=f"utterance 1: {label!r} is none of the names"):
         confusion_matrix(["a", "b"], ["a", [label]], "ab")
