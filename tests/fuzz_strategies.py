@@ -76,6 +76,8 @@ def report() -> str:
     lines = ["| property | examples | right values | clear errors | failures |"]
     lines += ["|---|---:|---:|---:|---:|"]
     for name, counts in COUNTS.items():
+        if not counts:  # not run
+            continue
         right = counts["examples"] - counts["refused"] - counts["failures"]
         row = counts["examples"], right, counts["refused"], counts["failures"]
         lines.append(f"| `{name}` | " + " | ".join(f"{n:,}" for n in row) + " |")

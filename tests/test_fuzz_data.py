@@ -178,7 +178,7 @@ def numbers_of(side, names):
         side = np.asarray(side)
     except ValueError:
         return None
-    if not side.size and side.ndim:
+    if side.ndim and not len(side):
         return ()
     known = array(side, "iu", 1) is not None and all(0 <= i < len(names) for i in side)
     return tuple(side.tolist()) if known else None
@@ -250,7 +250,7 @@ def utterances(draw):
 
 def rows_of(items, kinds, rank):
     """As arrays of these kinds and this rank, or None."""
-    if isinstance(items, int):
+    if not rank_of(items):
         return None
     rows = [array(item, kinds, rank) for item in items]
     return None if any(row is None for row in rows) else rows
