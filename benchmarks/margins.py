@@ -70,6 +70,7 @@ def run_cells(shell, cells: list[dict], seed: int) -> list[str]:
     failures: list[str] = []
     seeded = 0
     shell.user_ns["_failed"] = lambda text: failures.append(f"{name}: {text}")
+    shell.user_ns["__spec__"] = None  # as in a kernel: a pool of processes asks for it
     for number, cell in enumerate(cells):
         if cell["cell_type"] != "code":
             continue
