@@ -17,6 +17,15 @@ import tensorflow as tf
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+HEAD = """# Strange inputs
+
+`make fuzz` throws them at the functions, see tests/test_fuzz.py and tests/test_fuzz_data.py. An
+example is one call; a property may call twice, and those that are slow have fewer. A value counts
+as right if the property found nothing wrong with it: mostly it is compared with brute force,
+float64 or the definition; of `plots` only that something is drawn, of `read_wav` the range and the
+rate, and a mean whose weights cancel, or labels that are neither text nor ids, are not compared.
+
+"""
 REPORT = Path(__file__).parents[1] / "benchmarks" / "fuzz.md"
 MANY = int(os.environ.get("FUZZ_EXAMPLES", "0"))  # set by `make fuzz`
 REFUSED = object()
@@ -87,11 +96,7 @@ def report() -> str:
 def write_report() -> None:
     """Into benchmarks/fuzz.md, after a run of `make fuzz`."""
     if MANY:
-        head = (
-            "# Strange inputs\n\n`make fuzz` throws them at the functions, see tests/test_fuzz.py."
-        )
-        head += " An example is one call.\n\n"
-        REPORT.write_text(head + report(), encoding="utf-8")
+        REPORT.write_text(HEAD + report(), encoding="utf-8")
 
 
 # What is thrown. Arrays are regular noise with a few pokes of strange values: faster to draw than
