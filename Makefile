@@ -23,7 +23,7 @@ check: .venv/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest tests -m "not slow"
+	$(BIN)/python -m pytest -n 2 tests -m "not slow"
 
 # Strange inputs for every public function, 10,000 for each that is fast (a quarter of an hour);
 # writes benchmarks/fuzz.md. `make test` runs a few, always the same.

@@ -19,6 +19,8 @@ from ctc_tutorial.encoders import (
 )
 from ctc_tutorial.models import build_models
 
+pytestmark = pytest.mark.slow  # XLA compiles much here
+
 
 def both_ways(features, lengths, seed=None):
     return lstm_encoder(features, lengths, 8, bidirectional=True, seed=seed)

@@ -27,6 +27,8 @@ from hypothesis import strategies as st
 import ctc_tutorial as ctc
 from ctc_tutorial.metrics import label_error_rates
 
+pytestmark = pytest.mark.slow  # XLA compiles much here
+
 # XLA compiles for each number of utterances and classes, but not for frames and labels.
 SHAPES = ((2, 3, 3), (2, 4, 3), (2, 3, 3), (2, 4, 3), (1, 2, 2), (2, 0, 3))
 NAMES = "logits|labels|logit_length|label_length|blank_index|utterance"

@@ -8,6 +8,8 @@ import tensorflow as tf
 from ctc_tutorial.layers import CTCLossLayer, sparse_op_loss
 from ctc_tutorial.losses import ctc_loss
 
+pytestmark = pytest.mark.slow  # XLA compiles much here
+
 C = 6
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(4, 20, 3)).astype(np.float32)

@@ -12,6 +12,8 @@ import tensorflow as tf
 
 from ctc_tutorial.losses import ctc_loss
 
+pytestmark = pytest.mark.slow  # XLA compiles much here
+
 
 def log_softmax(x):
     x = x - x.max(axis=-1, keepdims=True)

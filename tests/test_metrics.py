@@ -7,6 +7,8 @@ import tensorflow as tf
 
 from ctc_tutorial.metrics import LabelErrorRate, label_error_rates
 
+pytestmark = pytest.mark.slow  # XLA compiles much here
+
 C = 6
 RNG = np.random.default_rng(0)
 

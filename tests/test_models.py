@@ -15,6 +15,8 @@ from ctc_tutorial.encoders import audio_encoder, lstm_encoder
 from ctc_tutorial.layers import CTCLossLayer
 from ctc_tutorial.models import CTCModel, build_models
 
+pytestmark = pytest.mark.slow  # XLA compiles much here
+
 RNG = np.random.default_rng(0)
 F, C = 4, 6
 SEQUENCES = [RNG.normal(size=(t, F)).astype(np.float32) for t in (20, 9, 14, 30, 11)]

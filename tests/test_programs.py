@@ -19,6 +19,8 @@ from ctc_tutorial.layers import CTCLossLayer, sparse_op_loss
 from ctc_tutorial.losses import ctc_loss
 from ctc_tutorial.models import CTCModel
 
+pytestmark = pytest.mark.slow  # XLA compiles much here
+
 PACKAGE = Path(__file__).parents[1] / "ctc_tutorial"
 C, F = 6, 3
 RNG = np.random.default_rng(0)

@@ -11,6 +11,8 @@ import tensorflow as tf
 from ctc_tutorial import recurrent
 from ctc_tutorial.recurrent import LSTM
 
+pytestmark = pytest.mark.slow  # XLA compiles much here
+
 RNG = np.random.default_rng(0)
 
 
