@@ -3,10 +3,8 @@
 from .aligner import middle_frames as middle_frames
 from .aligner import share_in_words as share_in_words
 from .aligner import train_aligner as train_aligner
-from .batches import dense_labels as dense_labels
 from .batches import pad_batch as pad_batch
 from .batches import pad_features as pad_features
-from .batches import repeat_batch as repeat_batch
 from .batches import sparse_labels as sparse_labels
 from .beam_search import Hypothesis as Hypothesis
 from .beam_search import beam_search_decode as beam_search_decode
@@ -21,9 +19,9 @@ from .data.sentence import load_word_times as load_word_times
 from .data.sentence import make_lesson_pair as make_lesson_pair
 from .data.spoken_numbers import load_spoken_words as load_spoken_words
 from .data.spoken_numbers import make_spoken_numbers as make_spoken_numbers
+from .datasets import dense_labels as dense_labels
+from .datasets import repeat_batch as repeat_batch
 from .decoding import greedy_decode as greedy_decode
-from .decoding import label_error_rate as label_error_rate
-from .decoding import word_error_rate as word_error_rate
 from .distributed import SumThenClip as SumThenClip
 from .distributed import train_in_rounds as train_in_rounds
 from .encoder_check import check_encoder as check_encoder
@@ -33,6 +31,8 @@ from .encoders import image_encoder as image_encoder
 from .encoders import length_mask as length_mask
 from .encoders import lstm_encoder as lstm_encoder
 from .encoders import strided_length as strided_length
+from .error_rates import label_error_rate as label_error_rate
+from .error_rates import word_error_rate as word_error_rate
 from .feasibility import check_feasible as check_feasible
 from .feasibility import infeasible_reason as infeasible_reason
 from .hotwords import hot_words as hot_words

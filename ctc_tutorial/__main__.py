@@ -88,9 +88,11 @@ def _learn(
     features: list,
     labels: list,
 ) -> None:
-    from .batches import pad_batch, repeat_batch
-    from .decoding import greedy_decode, label_error_rate
+    from .batches import pad_batch
+    from .datasets import repeat_batch
+    from .decoding import greedy_decode
     from .encoders import lstm_encoder
+    from .error_rates import label_error_rate
     from .models import build_models
     from .training import lesson_optimizer
 

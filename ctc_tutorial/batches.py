@@ -1,16 +1,11 @@
 # CTC in Keras 0.2.0, https://github.com/owner/name, MIT licence, (c) 2026 the authors of CTC in Keras. Keep this line.
 """Sequences of different lengths as tensors. Taught in notebook 03_sparse_inputs."""
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
-
-# Whenever fit gets a tf.data dataset, Keras warns that it can't shuffle it, unless told
-# shuffle=False: noise here, as these batches are shuffled already, or always the same.
-warnings.filterwarnings("ignore", "`shuffle=True` was passed, but will be ignored", module="keras")
 
 
 def pad_batch(
@@ -119,51 +114,6 @@ def sparse_labels(labels: Sequence[Sequence[int] | np.ndarray]) -> tf.SparseTens
         values=np.concatenate([np.zeros(0, np.int32), *rows]),
         dense_shape=(len(lengths), max(lengths, default=1) or 1),
     )
-
-
-def dense_labels(batch: dict[str, Any]) -> dict[str, Any]:
-    """The same batch with zero-padded labels and their lengths, in place of sparse ones.
-
-    What `tf.distribute` and XLA need: neither takes sparse tensors. For one batch, or for all of a
-    dataset by `dataset.map(dense_labels)`.
-
-    Args:
-        batch: of `pad_batch` or a dataset, with sparse `labels`.
-
-    Returns:
-        labels int32 [B, L], label_length int32 [B], and all else as it was.
-
-    Raises:
-        ValueError: no labels in the batch, or labels that are not sparse.
-
-    >>> batch = dense_labels(pad_batch([np.ones((5, 13)), np.ones((3, 13))], [[7, 8], [2]]))
-    >>> batch["labels"].numpy().tolist(), batch["label_length"].numpy().tolist()
-    ([[7, 8], [2, 0]], [2, 1])
-    """
-    if not isinstance(batch.get("labels"), tf.SparseTensor):
-        raise ValueError(f"the batch needs sparse labels; it holds {', '.join(batch) or 'nothing'}")
-    labels = tf.RaggedTensor.from_sparse(batch["labels"])
-    lengths = tf.cast(labels.row_lengths(), tf.int32)
-    return {**batch, "labels": labels.to_tensor(), "label_length": lengths}
-
-
-def repeat_batch(batch: Any) -> tf.data.Dataset:
-    """The same batch for ever, for `fit(repeat_batch(batch), steps_per_epoch=n)`.
-
-    Given arrays, `fit` sets the data up anew in every epoch; given this, it simply goes on.
-
-    Args:
-        batch: the inputs by name, as from `pad_batch`; or a tuple (inputs, targets).
-
-    >>> dataset = repeat_batch(pad_batch([np.ones((5, 13))], [[7, 8]]))
-    >>> [batch["features"].shape[1] for batch in dataset.take(3)]
-    [5, 5, 5]
-    """
-    # With tf.data's autotuning fit (TensorFlow 2.21) returned seconds late in 11 of 60 runs,
-    # without it in none (benchmarks/autotuning.md). Nothing here needs tuning.
-    options = tf.data.Options()
-    options.autotune.enabled = False
-    return tf.data.Dataset.from_tensors(batch).repeat().with_options(options)
 
 
 def int32_ids(ids: Sequence[int] | np.ndarray, name: str) -> np.ndarray:

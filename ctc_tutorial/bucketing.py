@@ -5,12 +5,17 @@ Copy batches.py with this file.
 """
 
 import itertools
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 import tensorflow as tf
 
 from .batches import check_items, int32_ids, pad_features
+
+# Whenever fit gets a tf.data dataset, Keras warns that it can't shuffle it, unless told
+# shuffle=False: noise here, as these batches are shuffled already, or always the same.
+warnings.filterwarnings("ignore", "`shuffle=True` was passed, but will be ignored", module="keras")
 
 _WINDOW = 64  # batches that are sorted by length together
 
@@ -123,7 +128,7 @@ def _dataset(pass_fn, first: dict, batch_size, shuffle, seed, first_epoch):
     dataset = _from_generator(generator_fn, signature)
     dataset = dataset.map(lambda *arrays: _by_name(arrays, first)).prefetch(2)
     options = tf.data.Options()
-    options.autotune.enabled = False  # see `repeat_batch` of batches.py
+    options.autotune.enabled = False  # see `repeat_batch` of datasets.py
     return dataset.with_options(options)
 
 

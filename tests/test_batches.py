@@ -2,13 +2,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ctc_tutorial.batches import (
-    dense_labels,
-    pad_batch,
-    pad_features,
-    repeat_batch,
-    sparse_labels,
-)
+from ctc_tutorial.batches import pad_batch, pad_features, sparse_labels
+from ctc_tutorial.datasets import dense_labels, repeat_batch
 
 RNG = np.random.default_rng(0)
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ctc_tutorial.batches import dense_labels
 from ctc_tutorial.bucketing import bucketed_dataset, bucketed_stream
+from ctc_tutorial.datasets import dense_labels
 from ctc_tutorial.layers import CTCLossLayer
 
 CLASSES = 6
@@ -216,7 +216,7 @@ PAGE_FAULTS = """
 import ctypes, resource
 import numpy as np
 import tensorflow as tf
-from ctc_tutorial.batches import dense_labels
+from ctc_tutorial.datasets import dense_labels
 from ctc_tutorial.bucketing import bucketed_dataset, bucketed_stream
 
 libc = ctypes.CDLL(None)

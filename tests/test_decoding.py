@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ctc_tutorial.decoding import greedy_decode, label_error_rate, word_error_rate
+from ctc_tutorial.decoding import greedy_decode
+from ctc_tutorial.error_rates import label_error_rate, word_error_rate
 
 RNG = np.random.default_rng(20240601)
 

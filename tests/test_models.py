@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ctc_tutorial.batches import pad_batch, repeat_batch, sparse_labels
+from ctc_tutorial.batches import pad_batch, sparse_labels
 from ctc_tutorial.bucketing import bucketed_dataset
+from ctc_tutorial.datasets import repeat_batch
 from ctc_tutorial.decoding import greedy_decode
 from ctc_tutorial.encoders import audio_encoder, lstm_encoder
 from ctc_tutorial.layers import CTCLossLayer

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ctc_tutorial.batches import dense_labels, pad_batch, sparse_labels
+from ctc_tutorial.batches import pad_batch, sparse_labels
+from ctc_tutorial.datasets import dense_labels
 from ctc_tutorial.layers import CTCLossLayer, sparse_op_loss
 from ctc_tutorial.losses import ctc_loss
 from ctc_tutorial.models import CTCModel
