@@ -102,7 +102,7 @@ class CTCModel(keras.Model):
     CTCModel(predict_model.input, predict_model.output) is the one model in place of two. Labels are
     sparse or ragged ids [B, L], or dense ones: then y ends with their lengths. Loss, metric `ler`
     and what happens to utterances that CTC can't align: as with the `CTCLossLayer` that it takes as
-    `loss_layer`. `sample_weight` counts in both.
+    `loss_layer`. `sample_weight` counts in both. Needs Keras 3.12 or newer (3.8 loses the layer).
 
     >>> x = keras.Input((None, 13))
     >>> model = CTCModel(x, keras.layers.Dense(28)(x))
