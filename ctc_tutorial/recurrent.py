@@ -60,12 +60,12 @@ class LSTM(keras.layers.LSTM):
         cell = self.cell
         bias = cell.bias if self.use_bias else tf.zeros([4 * self.units])
         arguments = (sequences, cell.kernel, cell.recurrent_kernel, bias, *initial_state)
-        hidden, last_cell = _lstm(*(tf.cast(x, tf.float32) for x in arguments), mask)
-        states = [hidden[:, -1], last_cell]
-        if mask is not None:  # before the first valid frame Keras gives out 0, not the state
-            seen = tf.cumsum(tf.cast(mask, tf.int32), axis=1) > 0
-            shown = mask if self.zero_output_for_mask else seen  # as inside Bidirectional
-            hidden = tf.where(shown[:, :, None], hidden, 0.0)
+        shown = mask
+        if mask is not None and not self.zero_output_for_mask:  # which Bidirectional asks for
+            # Before the first valid frame Keras gives out 0, not the state.
+            shown = tf.cumsum(tf.cast(mask, tf.int32), axis=1) > 0
+        arguments = [tf.cast(x, tf.float32) for x in arguments]
+        hidden, *states = _lstm(arguments, mask, shown)
         last_output = hidden[:, -1]
         return last_output, hidden if self.return_sequences else last_output[:, None], states
 
@@ -85,8 +85,10 @@ class LSTM(keras.layers.LSTM):
 keras.saving.get_custom_objects()["LSTM"] = LSTM
 
 
-def _lstm(features, kernel, recurrent_kernel, bias, hidden, cell, mask):
-    """Hidden states [B, T, units] and the last cell state [B, units], differentiable."""
+def _lstm(arguments, mask, shown):
+    """Hidden states [B, T, units], 0 where not shown, and the last hidden and cell state
+    [B, units], differentiable by the arguments of `_forward`."""
+    features, *weights, hidden, cell = arguments
     batch, frames = (n or tf.shape(features)[k] for k, n in enumerate(features.shape[:2]))
     fixed = not tf.executing_eagerly() and features.shape[:2].is_fully_defined()
     if not fixed:
@@ -94,26 +96,30 @@ def _lstm(features, kernel, recurrent_kernel, bias, hidden, cell, mask):
         more = -frames % _FRAMES
         features = tf.pad(features, [[0, rows], [0, more], [0, 0]])
         hidden, cell = (tf.pad(state, [[0, rows], [0, 0]]) for state in (hidden, cell))
-        mask = None if mask is None else tf.pad(mask, [[0, rows], [0, more]])
+        if mask is not None:
+            mask, shown = (tf.pad(x, [[0, rows], [0, more]]) for x in (mask, shown))
     frames = tf.convert_to_tensor(frames)
-    outputs, last_cell = _compiled(
-        features, kernel, recurrent_kernel, bias, hidden, cell, mask, frames
-    )
-    return outputs[:batch, :frames], last_cell[:batch]
+    outputs, *last = _compiled(features, *weights, hidden, cell, mask, shown, frames)
+    return outputs[:batch, :frames], *(state[:batch] for state in last)
 
 
 @tf.function(jit_compile=True, autograph=False)
-def _compiled(features, kernel, recurrent_kernel, bias, hidden, cell, mask, frames):
+def _compiled(features, kernel, recurrent_kernel, bias, hidden, cell, mask, shown, frames):
+    def visible(x):
+        return x if shown is None else tf.where(shown[:, :, None], x, 0.0)
+
     @tf.custom_gradient
     def differentiable(*arguments):
         # No gradient may look for a way through the loops: XLA knows none.
-        outputs, last_cell, *kept = map(tf.stop_gradient, _forward(*arguments, mask, frames))
+        gates, cells, hiddens = map(tf.stop_gradient, _forward(*arguments, mask, frames))
+        outputs = visible(tf.transpose(hiddens[1:], [1, 0, 2]))
 
-        def gradient(*upstream):
-            derivatives = _backward(arguments, (outputs, *kept), mask, frames, *upstream)
-            return _once(derivatives, *arguments, *upstream)
+        def gradient(d_outputs, *d_last):
+            kept, upstream = (gates, cells, hiddens), (visible(d_outputs), *d_last)
+            derivatives = _backward(arguments, kept, mask, frames, *upstream)
+            return _once(derivatives, *arguments, d_outputs, *d_last)
 
-        return (outputs, last_cell), gradient
+        return (outputs, hiddens[frames], cells[frames]), gradient
 
     return differentiable(features, kernel, recurrent_kernel, bias, hidden, cell)
 
@@ -142,8 +148,8 @@ def _array(size, *shape):
 
 
 def _forward(features, kernel, recurrent_kernel, bias, hidden, cell, mask, frames):
-    """outputs [B, T, units], last cell state; gates [T, B, 4 units], cells [T + 1, B, units]: the
-    tanh of every gate, and the cell state before every frame."""
+    """The tanh of every gate [T, B, 4 units], the cell state and the hidden state before every
+    frame and after the last [T + 1, B, units]."""
     units, size = recurrent_kernel.shape[0], tf.shape(features)[1]
     scale = _scale(units)
     projected = tf.tensordot(tf.transpose(features, [1, 0, 2]), kernel * scale, 1) + bias * scale
@@ -170,15 +176,13 @@ def _forward(features, kernel, recurrent_kernel, bias, hidden, cell, mask, frame
     )
     loop = 0, gates, cells, hiddens
     _, gates, cells, hiddens = tf.while_loop(lambda t, *_: t < frames, step, loop)
-    cells = cells.stack()
-    outputs = tf.transpose(hiddens.stack()[1:], [1, 0, 2])
-    return outputs, cells[frames], gates.stack(), cells
+    return gates.stack(), cells.stack(), hiddens.stack()
 
 
-def _backward(arguments, results, mask, frames, d_outputs, d_last):
+def _backward(arguments, kept, mask, frames, d_outputs, d_hidden, d_cell):
     """Derivatives by the arguments; d_... are derivatives of the loss by what `_lstm` gives out."""
-    features, kernel, recurrent_kernel, _, hidden, _ = arguments
-    outputs, gates, cells = results
+    features, kernel, recurrent_kernel, *_ = arguments
+    gates, cells, hiddens = kept
     units, size = recurrent_kernel.shape[0], tf.shape(features)[1]
     scale = _scale(units)
     d_outputs = tf.transpose(d_outputs, [1, 0, 2])
@@ -208,16 +212,15 @@ def _backward(arguments, results, mask, frames, d_outputs, d_last):
         return t - 1, d_hidden, d_cell, d_inputs.write(t, d_input)
 
     d_inputs = _array(size, features.shape[0], 4 * units)
-    loop = frames - 1, tf.zeros_like(d_last), d_last, d_inputs
+    loop = frames - 1, d_hidden, d_cell, d_inputs
     _, d_hidden, d_cell, d_inputs = tf.while_loop(lambda t, *_: t >= 0, step, loop)
     d_inputs = tf.reshape(d_inputs.stack(), [-1, 4 * units])
-    before = tf.concat([hidden[:, None], outputs[:, :-1]], 1)
 
-    def weights_gradient(x):  # x [B, T, anything]
-        x = tf.reshape(tf.transpose(x, [1, 0, 2]), [-1, x.shape[2]])
-        return tf.matmul(x, d_inputs, transpose_a=True) * scale
+    def weights_gradient(x):  # x [T, B, anything]
+        return tf.matmul(tf.reshape(x, [-1, x.shape[2]]), d_inputs, transpose_a=True) * scale
 
     d_features = tf.reshape(d_inputs @ tf.transpose(kernel * scale), [size, -1, features.shape[2]])
     d_bias = tf.reduce_sum(d_inputs, 0) * scale
-    d_weights = weights_gradient(features), weights_gradient(before), d_bias
+    features = tf.transpose(features, [1, 0, 2])
+    d_weights = weights_gradient(features), weights_gradient(hiddens[:-1]), d_bias
     return tf.transpose(d_features, [1, 0, 2]), *d_weights, d_hidden, d_cell
