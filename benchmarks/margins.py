@@ -51,17 +51,19 @@ def run_notebook(path: Path, seeds: list[int]) -> list[str]:
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     for seed in seeds:
         shell.reset(new_session=False)
-        registered = dict(_custom_objects())
         failures += run_cells(shell, cells, seed)
-        _custom_objects().clear()  # a notebook may register its classes but once
-        _custom_objects().update(registered)
+        forget_classes(shell.user_ns)
     return failures
 
 
-def _custom_objects() -> dict:
+def forget_classes(namespace: dict) -> None:
+    """Those that a notebook has registered with Keras: it may do so but once."""
     import keras
 
-    return keras.saving.get_custom_objects()
+    registry = keras.saving.get_custom_objects()
+    for name, value in list(registry.items()):
+        if getattr(value, "__module__", None) == namespace["__name__"]:
+            del registry[name]
 
 
 def run_cells(shell, cells: list[dict], seed: int) -> list[str]:
@@ -84,7 +86,7 @@ def run_cells(shell, cells: list[dict], seed: int) -> list[str]:
         error = result.error_before_exec or result.error_in_exec
         announced = "raises-exception" in cell["metadata"].get("tags", [])
         if error is not None and not announced:
-            failures.append(f"{name}: {type(error).__name__}: {error}")
+            failures.append(f"{name}: {type(error).__name__}: {str(error)[:80]}")
             print(output.stdout[-2000:], file=sys.stderr)
     if seeded != 1:
         raise SystemExit(f"{seeded} lines SEED = ..., not one")
