@@ -30,7 +30,7 @@ PICTURES = (".png", ".svg", ".pdf")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the job or command; the exit status is 0, or 2 and a line on stderr if it can't be done."""
+    """Run the job or a command; the exit status is 0, or 2 and a line if it can't be done."""
     arguments = sys.argv[1:] if arguments is None else arguments
     if arguments[:1] in (["learn"], ["read"]):
         from . import _commands

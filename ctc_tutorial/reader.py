@@ -78,8 +78,8 @@ class Reading(NamedTuple):
         confidence: 0 to 1, the probability of the best path per character: the geometric mean, so
             that long texts can be compared with short ones. Low means "have a look"; high is no
             promise, least of all on sounds unlike those of the training.
-        words: each word with the seconds where the path enters its first character and leaves its
-            last: near its sound, not its borders.
+        words: each word with the seconds where its first frame begins, and where the frame ends
+            in which the path enters its last character: near its sound, not its borders.
 
     >>> Reading("on", 0.9, [("on", 0.25, 0.5)]).text
     'on'
@@ -111,20 +111,18 @@ def read_best_path(logits: np.ndarray, characters: str, frame_seconds: float) ->
     logits, blank = np.asarray(logits, np.float64), len(characters)
     if logits.ndim != 2 or logits.shape[1] != blank + 1:
         raise ValueError(f"logits have shape {logits.shape}, not [T', {blank + 1}]")
-    words: list[list] = []
-    place = None  # of the word that is being read
     path = logits.argmax(axis=1).tolist()
-    for frame, (before, now) in enumerate(zip([blank, *path], path, strict=False)):
-        if now == blank:
-            continue
-        if characters[now] == " ":
-            place = None
-        elif place is None:
-            place = len(words)
-            words.append([characters[now], frame, frame + 1])
+    starts = [t for t, k in enumerate(path) if k != blank and (t == 0 or k != path[t - 1])]
+    words: list[list] = []
+    inside = False  # a word
+    for t in starts:
+        if characters[path[t]] == " ":
+            inside = False
+        elif inside:
+            words[-1] = [words[-1][0] + characters[path[t]], words[-1][1], t + 1]
         else:
-            words[place][0] += characters[now] * (now != before)
-            words[place][2] = frame + 1
+            words.append([characters[path[t]], t, t + 1])
+            inside = True
     text = " ".join(word for word, _, _ in words)
     top = logits.max(axis=1, keepdims=True)
     log_probability = -np.log(np.exp(logits - top).sum(axis=1)).sum()
