@@ -59,7 +59,7 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def whole(folder):
     """A training that nobody interrupts: the process, and the model's path."""
-    job = run("learn", folder / "good", "--save", "whole.keras", "--steps", 6, cwd=folder)
+    job = run("learn", folder / "good", "--save", "whole.keras", "--steps", 150, cwd=folder)
     return job, folder / "whole.keras"
 
 
@@ -127,7 +127,7 @@ def start(folder, save, steps):
 def test_killed_it_goes_on_and_ends_where_it_would_have_ended(whole, folder):
     expected, model = whole
     # Killed as soon as the first of the two epochs is saved.
-    job, _ = start(folder, "killed.keras", steps=6)
+    job, _ = start(folder, "killed.keras", steps=150)
     backup = folder / "killed.keras.training" / "backup" / "training_metadata.json"
     while not backup.exists():
         assert job.poll() is None, job.stderr.read()
@@ -136,7 +136,7 @@ def test_killed_it_goes_on_and_ends_where_it_would_have_ended(whole, folder):
     job.communicate()
     assert not (folder / "killed.keras").exists()
 
-    again = run("learn", "good", "--save", "killed.keras", "--steps", 6, cwd=folder)
+    again = run("learn", "good", "--save", "killed.keras", "--steps", 150, cwd=folder)
     assert again.returncode == 0, again.stderr
     assert "going on after epoch 1 of 2" in again.stdout and len(bars(again.stdout)) == 1
     assert bars(again.stdout)[-1] == bars(expected.stdout)[-1]
