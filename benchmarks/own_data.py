@@ -73,10 +73,8 @@ def main():
         "new": recordings_of({name: voices[name] for name in NEW}, 200, 2),
     }
     alphabet = ctc.Alphabet("".join(sorted(set(" ".join(WORDS)))))
-    print(
-        "| minutes | encoder | weights | rate | steps | seed | known speakers | new speakers | CPU s |"
-    )
-    print("|---|---|---|---|---|---|---|---|---|")
+    columns = "minutes, encoder, weights, rate, steps, seed, known speakers, new speakers, CPU s"
+    print(f"| {columns.replace(', ', ' | ')} |\n{'|---' * 9}|")
     for count, encoder, rate, steps in TABLES[arguments.table]:
         for seed in arguments.seeds:
             recordings = recordings_of(learnt, count, 100 + seed)

@@ -40,7 +40,8 @@ def clean_texts(
     """
     if isinstance(texts, str):
         raise ValueError("expected one text for each recording: put a single one into a list")
-    cleaned, dropped = [], Counter()
+    cleaned: list[str] = []
+    dropped: Counter[str] = Counter()
     for i, text in enumerate(texts):
         if not isinstance(text, str):
             raise ValueError(f"text {i} is {text!r}: give a text")

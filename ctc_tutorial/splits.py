@@ -36,7 +36,7 @@ def split_by_speaker(
     if not 0 < share < 1:
         raise ValueError(f"share is {share!r}: give a number between 0 and 1")
     rng = np.random.default_rng(seed)
-    groups = {}
+    groups: dict[Hashable, list[int]] = {}
     for i, speaker in enumerate(speakers):
         groups.setdefault(speaker, []).append(i)
     if len(groups) == 1:

@@ -121,7 +121,7 @@ def make_practice_folder(folder: str | os.PathLike, voices: Voices, count: int, 
 
 
 def _any(takes: Sequence[np.ndarray], rng: np.random.Generator) -> np.ndarray:
-    return takes[rng.integers(len(takes))]
+    return takes[int(rng.integers(len(takes)))]
 
 
 def _utterance(words: list[np.ndarray], rng: np.random.Generator) -> np.ndarray:
