@@ -1,6 +1,6 @@
 """The main job: learn a recording and its text, read it back. `python -m ctc_tutorial --help`.
 
-`learn FOLDER` and `read MODEL FILES` are in _commands.py: for many recordings, and new ones.
+`learn FOLDER` and `read MODEL FILES` are in _learn.py and _read.py: for many recordings, and new ones.
 
 Two networks share it. The LSTM of the lesson reads. It learns by heart, so where it writes a letter
 means little; the aligner, which has no memory, says where the letters are spoken.
@@ -33,9 +33,10 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the job or a command; the exit status is 0, or 2 and a line if it can't be done."""
     arguments = sys.argv[1:] if arguments is None else arguments
     if arguments[:1] in (["learn"], ["read"]):
-        from . import _commands
+        from ._learn import learn
+        from ._read import read
 
-        return getattr(_commands, arguments[0])(arguments[1:])
+        return {"learn": learn, "read": read}[arguments[0]](arguments[1:])
     options = _parser().parse_args(arguments)
     alphabet = Alphabet()
     try:

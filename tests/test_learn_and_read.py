@@ -7,12 +7,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 
 import numpy as np
 import pytest
 from scipy.io import wavfile
 
-from ctc_tutorial import load_voices, make_practice_folder
+from ctc_tutorial import Recordings, load_voices, make_practice_folder
+from ctc_tutorial._learn import _choose
 
 COMMAND = [sys.executable, "-m", "ctc_tutorial"]
 
@@ -191,3 +193,38 @@ def test_a_model_without_an_alphabet_is_refused(tmp_path):
     keras.Model(x, keras.layers.Dense(2)(x)).save(tmp_path / "other.keras")
     job = run("read", "other.keras", "one.wav", cwd=tmp_path)
     assert job.returncode == 2 and "holds no alphabet" in job.stderr
+
+
+@pytest.mark.parametrize(
+    ("frames", "encoder", "left_out"),
+    [
+        ([40] * 100, "audio", 0),  # ten characters, ten frames of four
+        ([40] * 99 + [39], "audio", 1),
+        ([40] * 97 + [39] * 3, "lstm", 0),
+    ],
+)
+def test_the_encoder_is_one_that_leaves_frames_enough(frames, encoder, left_out):
+    features = [np.zeros((count, 13), np.float32) for count in frames]
+    paths = [f"{i}.wav" for i in range(100)]
+    recordings = Recordings(
+        paths, features, ["abcdefghij"] * 100, ["ann"] * 100, 8000, "abcdefghij", Counter()
+    )
+    chosen, kept, problems = _choose(recordings)
+    assert (chosen, len(problems), len(kept.texts)) == (encoder, left_out, 100 - left_out)
+    assert kept.paths == paths[: 100 - left_out] and len(kept.features) == len(kept.paths)
+    assert all("99.wav is spoken too fast" in problem for problem in problems)
+
+
+@pytest.mark.slow
+def test_fast_speech_is_learnt_by_an_lstm(tmp_path):
+    noise = np.random.default_rng(0).normal(size=(4, 3000)) * 1000
+    for i, sound in enumerate(noise):
+        wavfile.write(tmp_path / f"{i}.wav", 8000, sound.astype(np.int16))
+    lines = [f"{i}.wav,a text of seventeen" for i in range(4)]  # 0.4 s
+    table = "\n".join(["path,text", *lines])
+    (tmp_path / "transcripts.csv").write_text(table, encoding="utf-8")
+    job = run("learn", ".", "--save", "m.keras", "--steps", 1, cwd=tmp_path)
+    assert job.returncode == 0, job.stderr
+    assert "bidirectional LSTM" in job.stdout and "one speaker: 1 of the" in job.stdout
+    job = run("read", "m.keras", "0.wav", cwd=tmp_path)
+    assert job.returncode == 0 and job.stdout.startswith("0.wav\t")

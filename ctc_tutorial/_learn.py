@@ -1,11 +1,8 @@
 # CTC in Keras 0.2.0, https://github.com/owner/name, MIT licence, (c) 2026 the authors of CTC in Keras. Keep this line.
-"""`python -m ctc_tutorial learn FOLDER --save model.keras`, and `read model.keras new.wav ...`.
-
-Both return the exit status: 0 if all went well, 1 if some recordings were bad and the others went
-on, 2 if it can't be done. What they do, step by step: notebook 10_your_own_data.
-"""
+"""`python -m ctc_tutorial learn FOLDER --save model.keras`; step by step in 10_your_own_data."""
 
 import argparse
+import itertools
 import json
 import math
 import os
@@ -24,7 +21,11 @@ FRAME_SECONDS = 0.01
 
 
 def learn(arguments: list[str]) -> int:
-    """Train on a folder and save the best model."""
+    """Train on a folder and save the best model.
+
+    Returns the exit status: 0 if all went well, 1 if some recordings were bad and the others went
+    on, 2 if it can't be done.
+    """
     parser = argparse.ArgumentParser(
         prog="python -m ctc_tutorial learn",
         description="Train a model on a folder of recordings. Killed, it goes on where it was "
@@ -38,11 +39,13 @@ def learn(arguments: list[str]) -> int:
     try:
         _check_learn_options(options)
         recordings, problems = load_recordings(Path(options.folder, "transcripts.csv"))
+        encoder, recordings, more_problems = _choose(recordings)
+        problems += more_problems
         for problem in problems:
             _complain(f"left out: {problem}")
         kept, held_back = split_by_speaker(recordings.speakers, seed=options.seed)
         _tell(recordings, kept, held_back)
-        _learn(options, recordings, kept, held_back)
+        _learn(options, encoder, recordings, kept, held_back)
     except (ValueError, OSError) as error:
         _complain(error)
         return 2
@@ -50,35 +53,6 @@ def learn(arguments: list[str]) -> int:
         _complain("stopped before the first epoch had ended: there is no model to keep")
         return 2
     return 1 if problems else 0
-
-
-def read(arguments: list[str]) -> int:
-    """Read new recordings with a saved model, a line for each: its name, the text, confidence."""
-    parser = argparse.ArgumentParser(
-        prog="python -m ctc_tutorial read",
-        description="Read recordings with a model that `learn` saved. A line for each: its name, "
-        "the text, and the confidence, 0 to 1, between tabs.",
-    )
-    parser.add_argument("model", help="what `learn` saved")
-    parser.add_argument("recordings", nargs="+", metavar="FILE")
-    options = parser.parse_args(arguments)
-    from .reader import characters_and_rate
-
-    try:
-        model = _load_model(options.model)
-        characters, sample_rate = characters_and_rate(model)
-    except (ValueError, OSError) as error:
-        _complain(error)
-        return 2
-    status = 0
-    for path in options.recordings:
-        try:
-            reading = _read(model, path, characters, sample_rate)
-            print(f"{path}\t{reading.text}\t{reading.confidence:.2f}", flush=True)
-        except (ValueError, OSError) as error:
-            _complain(error)
-            status = 1
-    return status
 
 
 def _complain(problem: object) -> None:
@@ -113,13 +87,16 @@ def _tell(recordings: Recordings, kept, held_back) -> None:
         print(f"{len(voices[0])} speakers to learn from; held back: {', '.join(sorted(voices[1]))}")
 
 
-def _learn(options: argparse.Namespace, recordings: Recordings, kept, held_back) -> None:
+def _learn(
+    options: argparse.Namespace, encoder: str, recordings: Recordings, kept, held_back
+) -> None:
     """Train, as far as nobody interrupts it, bring the best weights back, measure and save."""
     import keras
 
     from .batches import pad_batch
     from .bucketing import bucketed_dataset
     from .decoding import greedy_decode
+    from .encoders import audio_encoder, lstm_encoder
     from .error_rates import label_error_rate, word_error_rate
     from .models import build_models
     from .reader import reading_model
@@ -141,7 +118,11 @@ def _learn(options: argparse.Namespace, recordings: Recordings, kept, held_back)
         features = [recordings.features[i] for i in part]
         return bucketed_dataset(features, [labels[i] for i in part], BATCH_SIZE, **order)
 
-    encoder_fn, encoder_options = _encoder(recordings, labels, alphabet.num_classes)
+    encoders = {
+        "audio": (audio_encoder, {}),
+        "lstm": (lstm_encoder, {"units": 100, "bidirectional": True}),
+    }
+    encoder_fn, encoder_options = encoders[encoder]
     train_model, predict_model = build_models(
         encoder_fn,
         recordings.features[0].shape[1],
@@ -196,23 +177,35 @@ def _learn(options: argparse.Namespace, recordings: Recordings, kept, held_back)
         shutil.rmtree(work)
 
 
-def _encoder(recordings: Recordings, labels: list, num_classes: int) -> tuple:
-    """The encoder that fits, and its options: a fast one, if it leaves frames enough."""
-    from .encoders import audio_encoder, lstm_encoder
-    from .feasibility import infeasible_reason
+def _choose(recordings: Recordings) -> tuple[str, Recordings, list[str]]:
+    """The encoder that fits, the recordings that it can learn from, and what is wrong with others.
 
-    tight = sum(
-        infeasible_reason(ids, len(features) // 4, num_classes) is not None
-        for ids, features in zip(labels, recordings.features, strict=True)
+    Convolutions are fast, and leave 25 frames a second. Where one text in fifty needs more, all
+    frames are kept, by an LSTM; where it is fewer, those are left out.
+    """
+    too_fast = []
+    for i, (features, text) in enumerate(zip(recordings.features, recordings.texts, strict=True)):
+        repeats = sum(a == b for a, b in itertools.pairwise(text))
+        if len(features) // 4 < len(text) + repeats:
+            too_fast.append(i)
+    if len(too_fast) > 0.02 * len(recordings.texts):
+        print(
+            f"encoder: a bidirectional LSTM, 100 frames a second, as {len(too_fast)} recordings "
+            "are spoken too fast for convolutions"
+        )
+        return "lstm", recordings, []
+    print("encoder: convolutions, 25 frames a second")
+    kept = [i for i in range(len(recordings.texts)) if i not in too_fast]
+    problems = [
+        f"{recordings.paths[i]} is spoken too fast for 25 frames a second" for i in too_fast
+    ]
+    fewer = recordings._replace(
+        paths=[recordings.paths[i] for i in kept],
+        features=[recordings.features[i] for i in kept],
+        texts=[recordings.texts[i] for i in kept],
+        speakers=[recordings.speakers[i] for i in kept],
     )
-    if not tight:
-        print("encoder: convolutions, 25 frames a second")
-        return audio_encoder, {}
-    print(
-        f"encoder: a bidirectional LSTM, 100 frames a second, as {tight} recordings are spoken too "
-        "fast for convolutions with 25"
-    )
-    return lstm_encoder, {"units": 100, "bidirectional": True}
+    return "audio", fewer, problems
 
 
 def _work_folder(options: argparse.Namespace, recordings: Recordings, kept) -> Path:
@@ -231,27 +224,3 @@ def _work_folder(options: argparse.Namespace, recordings: Recordings, kept) -> P
         folder.mkdir()
         record.write_text(json.dumps(what), encoding="utf-8")
     return folder
-
-
-def _load_model(path: str):
-    import keras
-
-    try:
-        return keras.saving.load_model(path)
-    except (ValueError, OSError, TypeError) as error:
-        raise ValueError(f"{path} is no saved model that can be loaded ({error})") from error
-
-
-def _read(model, path: str, characters: str, sample_rate: int):
-    from .batches import pad_batch
-    from .reader import read_best_path
-    from .recordings import read_recording, resample
-    from .speech import mfcc_features
-
-    features = mfcc_features(resample(*read_recording(path), sample_rate), sample_rate)
-    outputs = model.predict_on_batch(pad_batch([features]))
-    length = int(outputs["logit_length"][0])
-    if not length:
-        raise ValueError(f"{path} is too short to be read: its {len(features)} frames leave none")
-    seconds = len(features) * FRAME_SECONDS / length
-    return read_best_path(outputs["logits"][0, :length], characters, seconds)
