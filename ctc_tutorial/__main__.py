@@ -1,6 +1,6 @@
 """The main job: learn a recording and its text, read it back. `python -m ctc_tutorial --help`.
 
-`learn FOLDER` and `read MODEL FILES` are in _learn.py and _read.py: for many recordings, and new ones.
+`learn FOLDER` and `read MODEL FILES`, for many recordings and new ones, have files of their own.
 
 Two networks share it. The LSTM of the lesson reads. It learns by heart, so where it writes a letter
 means little; the aligner, which has no memory, says where the letters are spoken.

@@ -8,6 +8,7 @@ import math
 import os
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from .folders import Recordings, load_recordings
@@ -118,7 +119,7 @@ def _learn(
         features = [recordings.features[i] for i in part]
         return bucketed_dataset(features, [labels[i] for i in part], BATCH_SIZE, **order)
 
-    encoders = {
+    encoders: dict[str, tuple[Callable, dict]] = {
         "audio": (audio_encoder, {}),
         "lstm": (lstm_encoder, {"units": 100, "bidirectional": True}),
     }
