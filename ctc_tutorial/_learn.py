@@ -94,11 +94,8 @@ def _learn(
     """Train, as far as nobody interrupts it, bring the best weights back, measure and save."""
     import keras
 
-    from .batches import pad_batch
     from .bucketing import bucketed_dataset
-    from .decoding import greedy_decode
     from .encoders import audio_encoder, lstm_encoder
-    from .error_rates import label_error_rate, word_error_rate
     from .models import build_models
     from .reader import reading_model
     from .text import Alphabet
@@ -155,6 +152,24 @@ def _learn(
         interrupted = True
     print(f"\nthe best weights are those of epoch {best.restore()}")
 
+    _measure(predict_model, alphabet, recordings, held_back)
+    model = reading_model(predict_model, recordings.characters, recordings.sample_rate)
+    unfinished = work / "model.keras"
+    model.save(unfinished)
+    unfinished.replace(options.save)
+    print(f"model  {options.save}")
+    if interrupted:
+        print(f"stopped: the same command goes on; to begin anew, delete {work}")
+    else:
+        shutil.rmtree(work)
+
+
+def _measure(predict_model, alphabet, recordings: Recordings, held_back) -> None:
+    """Say how the held-back recordings are read, and show three."""
+    from .batches import pad_batch
+    from .decoding import greedy_decode
+    from .error_rates import label_error_rate, word_error_rate
+
     outputs = predict_model.predict(
         pad_batch([recordings.features[i] for i in held_back]), verbose=0
     )
@@ -167,15 +182,6 @@ def _learn(
     )
     for reference, text in list(zip(references, texts, strict=True))[:3]:
         print(f"    {reference!r} -> {text!r}")
-    model = reading_model(predict_model, recordings.characters, recordings.sample_rate)
-    unfinished = work / "model.keras"
-    model.save(unfinished)
-    unfinished.replace(options.save)
-    print(f"model  {options.save}")
-    if interrupted:
-        print(f"stopped: the same command goes on; to begin anew, delete {work}")
-    else:
-        shutil.rmtree(work)
 
 
 def _choose(recordings: Recordings) -> tuple[str, Recordings, list[str]]:
