@@ -37,13 +37,19 @@ _ROOMS = {
     "mistakes": "confusion_matrix edit_path most_confused plot_confusion_matrix",
     "plots": "plot_alignment plot_emissions plot_features plot_history plot_lattice",
     "picture": "plot_utterance",
-    "training": "DecodedSamples RepeatableDropout completed_epochs lesson_optimizer",
+    "training": "DecodedSamples KeepBest RepeatableDropout completed_epochs lesson_optimizer",
     "records": "read_records write_records",
     "distributed": "SumThenClip train_in_rounds",
-    "transcripts": "read_transcripts",
+    "transcripts": "Transcript find_transcripts read_transcripts",
+    "cleaning": "clean_texts",
+    "recordings": "read_recording resample",
+    "folders": "Recordings load_recordings",
+    "splits": "split_by_speaker",
+    "reader": "Reading characters_and_rate read_best_path reading_model",
     "data.sentence": "Utterance fetch_ldc93s1 load_sentence load_word_times make_lesson_pair",
     "data.digit_strings": "load_digit_images make_digit_strings",
     "data.spoken_numbers": "load_spoken_words make_spoken_numbers",
+    "data.practice_folder": "load_voices make_practice_folder",
 }
 _HOME = {name: room for room, names in _ROOMS.items() for name in names.split()}
 __all__ = sorted(_HOME)

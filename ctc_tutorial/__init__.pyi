@@ -10,8 +10,11 @@ from .beam_search import Hypothesis as Hypothesis
 from .beam_search import beam_search_decode as beam_search_decode
 from .bucketing import bucketed_dataset as bucketed_dataset
 from .bucketing import bucketed_stream as bucketed_stream
+from .cleaning import clean_texts as clean_texts
 from .data.digit_strings import load_digit_images as load_digit_images
 from .data.digit_strings import make_digit_strings as make_digit_strings
+from .data.practice_folder import load_voices as load_voices
+from .data.practice_folder import make_practice_folder as make_practice_folder
 from .data.sentence import Utterance as Utterance
 from .data.sentence import fetch_ldc93s1 as fetch_ldc93s1
 from .data.sentence import load_sentence as load_sentence
@@ -35,6 +38,8 @@ from .error_rates import label_error_rate as label_error_rate
 from .error_rates import word_error_rate as word_error_rate
 from .feasibility import check_feasible as check_feasible
 from .feasibility import infeasible_reason as infeasible_reason
+from .folders import Recordings as Recordings
+from .folders import load_recordings as load_recordings
 from .hotwords import hot_words as hot_words
 from .lattice import forced_align as forced_align
 from .lattice import forward_backward as forward_backward
@@ -56,6 +61,12 @@ from .plots import plot_features as plot_features
 from .plots import plot_history as plot_history
 from .plots import plot_lattice as plot_lattice
 from .portable import PortableCTCLossLayer as PortableCTCLossLayer
+from .reader import Reading as Reading
+from .reader import characters_and_rate as characters_and_rate
+from .reader import read_best_path as read_best_path
+from .reader import reading_model as reading_model
+from .recordings import read_recording as read_recording
+from .recordings import resample as resample
 from .records import read_records as read_records
 from .records import write_records as write_records
 from .recurrent import LSTM as LSTM
@@ -63,11 +74,15 @@ from .serving import GreedyStream as GreedyStream
 from .serving import decode_in_processes as decode_in_processes
 from .speech import mfcc_features as mfcc_features
 from .speech import read_wav as read_wav
+from .splits import split_by_speaker as split_by_speaker
 from .text import Alphabet as Alphabet
 from .training import DecodedSamples as DecodedSamples
+from .training import KeepBest as KeepBest
 from .training import RepeatableDropout as RepeatableDropout
 from .training import completed_epochs as completed_epochs
 from .training import lesson_optimizer as lesson_optimizer
+from .transcripts import Transcript as Transcript
+from .transcripts import find_transcripts as find_transcripts
 from .transcripts import read_transcripts as read_transcripts
 
 __version__: str

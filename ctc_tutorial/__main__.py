@@ -1,5 +1,7 @@
 """The main job: learn a recording and its text, read it back. `python -m ctc_tutorial --help`.
 
+`learn FOLDER` and `read MODEL FILES`, for many recordings and new ones, have files of their own.
+
 Two networks share it. The LSTM of the lesson reads. It learns by heart, so where it writes a letter
 means little; the aligner, which has no memory, says where the letters are spoken.
 """
@@ -28,7 +30,13 @@ PICTURES = (".png", ".svg", ".pdf")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the job; the exit status is 0, or 2 with one line on stderr for what can't be done."""
+    """Run the job or a command; the exit status is 0, or 2 and a line if it can't be done."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments[:1] in (["learn"], ["read"]):
+        from ._learn import learn
+        from ._read import read
+
+        return {"learn": learn, "read": read}[arguments[0]](arguments[1:])
     options = _parser().parse_args(arguments)
     alphabet = Alphabet()
     try:
@@ -48,6 +56,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m ctc_tutorial",
         description="Train a small CTC model on a recording until it can read it back.",
+        epilog="For a folder of recordings: python -m ctc_tutorial learn --help; to read new ones "
+        "with what it saved: python -m ctc_tutorial read --help.",
     )
     parser.add_argument("--recording", choices=("bundled", "ldc93s1"), default="bundled")
     parser.add_argument("--wav", metavar="FILE", help="your own recording instead; needs --text")

@@ -1,10 +1,12 @@
 # CTC in Keras 0.2.0, https://github.com/owner/name, MIT licence, (c) 2026 the authors of CTC in Keras. Keep this line.
-"""Watching a training, resuming one that was killed, and the lesson's optimizer. Stands alone.
+"""Watching a training, keeping its best, resuming one that was killed; the lesson's optimizer.
 
-Taught in notebook 07_reading_what_it_never_saw; the optimizer in 00_start_here.
+Stands alone. Taught in notebooks 07_reading_what_it_never_saw and 10_your_own_data (`KeepBest`);
+the optimizer in 00_start_here.
 """
 
 import json
+import math
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -82,6 +84,81 @@ class DecodedSamples(keras.callbacks.Callback):
         self.print_fn(f"epoch {epoch + 1}: {metrics}")
         for reference, text in zip(self.references, texts, strict=True):
             self.print_fn(f"    {reference!r} {'=' if text == reference else '->'} {text!r}")
+
+
+class KeepBest(keras.callbacks.Callback):
+    """Keeps the best weights on disk and stops when they get no better; a killed run can go on.
+
+    `keras.callbacks.EarlyStopping` holds the best weights in memory and forgets, when a run is
+    killed, which epoch was the best; here both stand in files, and a run that is resumed with
+    BackupAndRestore knows them. After `fit`, or when it was interrupted: `restore()`.
+
+    Args:
+        path: ends in .weights.h5; beside it comes a .json with the epoch and its values. Delete
+            both before another training.
+        monitor: names in the logs, smaller is better; the second one decides where the first is
+            equal, as on a plateau or with few labels, and so on.
+        patience: epochs without a better one after which `fit` stops; None never stops it.
+
+    >>> import tempfile
+    >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False)])
+    >>> model.set_weights([keras.ops.ones((1, 1)) * 3])
+    >>> best = KeepBest(f"{tempfile.mkdtemp()}/best.weights.h5", monitor=("loss",), patience=2)
+    >>> best.set_model(model)
+    >>> best.on_train_begin()
+    >>> best.on_epoch_end(0, {"loss": 0.5})
+    >>> model.set_weights([keras.ops.ones((1, 1)) * 7])
+    >>> best.on_epoch_end(1, {"loss": 0.9})  # worse: these weights are not kept
+    >>> best.restore()
+    1
+    >>> model.get_weights()[0].tolist()
+    [[3.0]]
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike,
+        monitor: Sequence[str] = ("val_ler", "val_loss"),
+        patience: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.path, self.monitor, self.patience = Path(path), tuple(monitor), patience
+        self.record = self.path.with_name(self.path.name.removesuffix(".weights.h5") + ".json")
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        self.best = json.loads(self.record.read_text()) if self.record.exists() else None
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        # A NaN is worse than all numbers, and compares as smaller than none.
+        values = [v if (v := float(logs[name])) == v else math.inf for name in self.monitor]
+        if self.best is None or values < self.best["values"]:
+            self.best = {"epoch": epoch + 1, "values": values}
+            # Both get their names when they are whole, weights first: a kill leaves no halves.
+            for path, write in (
+                (self.path, lambda path: self.model.save_weights(path)),
+                (self.record, lambda path: path.write_text(json.dumps(self.best))),
+            ):
+                unfinished = path.with_name(f"unfinished.{path.name}")
+                write(unfinished)
+                unfinished.replace(path)
+        elif self.patience is not None and epoch + 1 - self.best["epoch"] >= self.patience:
+            self.model.stop_training = True
+
+    def restore(self) -> int:
+        """Give the model its best weights; returns the epoch that they are of, counted from 1.
+
+        Raises:
+            FileNotFoundError: no epoch has ended yet.
+
+        >>> import tempfile
+        >>> KeepBest(f"{tempfile.mkdtemp()}/best.weights.h5").restore()
+        Traceback (most recent call last):
+        FileNotFoundError: no weights are kept yet: not one epoch has ended
+        """
+        if not self.record.exists():
+            raise FileNotFoundError("no weights are kept yet: not one epoch has ended")
+        self.model.load_weights(self.path)
+        return json.loads(self.record.read_text())["epoch"]
 
 
 class RepeatableDropout(keras.callbacks.Callback):

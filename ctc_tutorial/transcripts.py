@@ -1,12 +1,14 @@
 # CTC in Keras 0.2.0, https://github.com/owner/name, MIT licence, (c) 2026 the authors of CTC in Keras. Keep this line.
-"""Your own recordings and their texts, from a table. Taught in 07_reading_what_it_never_saw.
+"""Your own recordings and their texts, from a table. Taught in 10_your_own_data.
 
 This file stands alone: it needs nothing but Python.
 """
 
 import csv
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 
 def read_transcripts(csv_path: str | os.PathLike) -> list[tuple[Path, str]]:
@@ -33,42 +35,97 @@ def read_transcripts(csv_path: str | os.PathLike) -> list[tuple[Path, str]]:
     >>> path.name, text
     ('one.wav', 'hello')
     """
-    csv_path = Path(csv_path)
+    transcripts = []
+    for row in _rows(Path(csv_path)):
+        if isinstance(row, Exception):
+            raise row
+        transcripts.append((row.path, row.text))
+    return transcripts
+
+
+class Transcript(NamedTuple):
+    """A line of the table, as `find_transcripts` returns it.
+
+    Attributes:
+        path: of an existing file.
+        text: as it stands there, without surrounding blanks.
+        speaker: who speaks.
+
+    >>> Transcript(Path("ann/one.wav"), "Hello!", "ann").speaker
+    'ann'
+    """
+
+    path: Path
+    text: str
+    speaker: str
+
+
+def find_transcripts(csv_path: str | os.PathLike) -> tuple[list[Transcript], list[str]]:
+    """All good lines of a table, and what is wrong with the others: one does not stop the rest.
+
+    Args:
+        csv_path: as for `read_transcripts`; who speaks stands in the column `speaker`. Where it is
+            empty or missing, the folder of a recording counts as its speaker.
+
+    Returns:
+        The good lines in their order; and a sentence for each bad one.
+
+    Raises:
+        FileNotFoundError, ValueError: no such table, no csv table in UTF-8, a missing column, or
+            a table without recordings.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     Path(folder, "one.wav").touch()
+    ...     lines = "path,speaker,text", "one.wav,ann,Hello!", "one.wav,bob,"
+    ...     _ = Path(folder, "table.csv").write_text("\\n".join(lines))
+    ...     good, problems = find_transcripts(Path(folder, "table.csv"))
+    >>> good[0].text, good[0].speaker
+    ('Hello!', 'ann')
+    >>> [problem.split(", ")[-1] for problem in problems]
+    ['line 3: no text for one.wav; write it or remove the line']
+    """
+    good, problems = [], []
+    for row in _rows(Path(csv_path)):
+        if isinstance(row, Exception):
+            problems.append(str(row))
+        else:
+            good.append(row)
+    return good, problems
+
+
+def _rows(csv_path: Path) -> Iterator[Transcript | ValueError | FileNotFoundError]:
+    """Each line, or what is wrong with it; raises what is wrong with the whole table."""
+    empty = True
     try:
-        transcripts = _read(csv_path)
+        with csv_path.open(encoding="utf-8-sig", newline="") as file:  # spreadsheets write a BOM
+            table = csv.DictReader(file)
+            columns = table.fieldnames or []
+            for name in ("path", "text"):
+                if name not in columns:
+                    raise ValueError(
+                        f"{csv_path} has no column {name!r}: name it in the first line, "
+                        f"now {columns}"
+                    )
+            for row in table:
+                empty = False
+                yield _row(row, csv_path.parent, f"{csv_path}, line {table.line_num}")
     except (UnicodeDecodeError, csv.Error) as error:
         raise ValueError(
             f"{csv_path} is no csv table in UTF-8 ({error}): save it as one"
         ) from error
-    if not transcripts:
+    if empty:
         raise ValueError(f"{csv_path} lists no recordings: add lines below its header")
-    return transcripts
 
 
-def _read(csv_path: Path) -> list[tuple[Path, str]]:
-    transcripts = []
-    with csv_path.open(encoding="utf-8-sig", newline="") as file:  # spreadsheets write a BOM
-        table = csv.DictReader(file)
-        columns = table.fieldnames or []
-        for name in ("path", "text"):
-            if name not in columns:
-                raise ValueError(
-                    f"{csv_path} has no column {name!r}: name it in the first line, now {columns}"
-                )
-        for row in table:
-            where = f"{csv_path}, line {table.line_num}"
-            path, text = ((row[name] or "").strip() for name in ("path", "text"))
-            if None in row:
-                raise ValueError(
-                    f"{where}: more fields than columns; put a text with a comma into quotes"
-                )
-            if not path:
-                raise ValueError(f"{where}: no path; remove the line or name the recording")
-            if not text:
-                raise ValueError(f"{where}: no text for {path}; write it or remove the line")
-            if not os.path.isfile(csv_path.parent / path):  # pathlib's raises for odd names
-                raise FileNotFoundError(
-                    f"{where}: there is no file {csv_path.parent / path}; mend the path"
-                )
-            transcripts.append((csv_path.parent / path, text))
-    return transcripts
+def _row(row: dict, folder: Path, where: str) -> Transcript | ValueError | FileNotFoundError:
+    path, text, speaker = ((row.get(name) or "").strip() for name in ("path", "text", "speaker"))
+    if None in row:
+        return ValueError(f"{where}: more fields than columns; put a text with a comma into quotes")
+    if not path:
+        return ValueError(f"{where}: no path; remove the line or name the recording")
+    if not text:
+        return ValueError(f"{where}: no text for {path}; write it or remove the line")
+    if not os.path.isfile(folder / path):  # pathlib's raises for odd names
+        return FileNotFoundError(f"{where}: there is no file {folder / path}; mend the path")
+    return Transcript(folder / path, text, speaker or (folder / path).parent.name)

@@ -35,7 +35,7 @@ def present_name() -> str:
 def helpers() -> list[Path]:
     """The files that readers copy."""
     modules = sorted((ROOT / "ctc_tutorial").rglob("*.py"))
-    return [path for path in modules if not path.stem.startswith("__")]
+    return [path for path in modules if not path.stem.startswith("_")]
 
 
 def stamped_files() -> list[Path]:

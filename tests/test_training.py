@@ -198,3 +198,56 @@ def test_the_optimizer_of_the_lesson_is_sgd_whose_rate_falls_to_zero_along_a_cos
         optimizer.apply([tf.constant([1.0])], [weight])
     expected = [0.2 * (1 + math.cos(math.pi * step / 8)) / 2 for step in range(9)]
     np.testing.assert_allclose(rates, expected, atol=1e-7)
+
+
+class Weight(keras.Model):
+    """A model of one weight, which stands for all the weights of an epoch."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = self.add_weight(name="weight", shape=())
+        self.built = True
+
+    def call(self, x):
+        return x * self.weight
+
+
+def epochs(callback, model, values, first=0):
+    """Tell the callback of epochs whose weight is their number; returns those that were run."""
+    callback.set_model(model)
+    callback.on_train_begin()
+    model.stop_training = False
+    for epoch, (ler, loss) in enumerate(values, first):
+        model.weight.assign(epoch + 1.0)
+        callback.on_epoch_end(epoch, {"val_ler": ler, "val_loss": loss, "loss": 9.0})
+        if model.stop_training:
+            return epoch + 1 - first
+    return len(values)
+
+
+def test_the_best_weights_come_back_and_the_loss_decides_between_equals(tmp_path):
+    best, model = ctc.KeepBest(tmp_path / "b.weights.h5"), Weight()
+    assert epochs(best, model, [(1.0, 50), (1.0, 40), (0.3, 60), (0.3, 70), (0.4, 10)]) == 5
+    assert best.restore() == 3 and float(model.weight) == 3.0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["b.json", "b.weights.h5"]
+
+
+@pytest.mark.parametrize("killed_after", [0, 1, 2, 3])
+def test_patience_counts_over_a_kill_and_the_best_is_remembered(tmp_path, killed_after):
+    values, model = [(0.5, 1), (0.2, 1), (0.3, 1), (0.2, 2), (0.1, 1)], Weight()
+    first = ctc.KeepBest(tmp_path / "b.weights.h5", patience=2)
+    epochs(first, model, values[:killed_after])
+    again = ctc.KeepBest(tmp_path / "b.weights.h5", patience=2)
+    assert epochs(again, model, values[killed_after:], killed_after) == 4 - killed_after
+    assert again.restore() == 2 and float(model.weight) == 2.0
+
+
+def test_nan_is_never_the_best(tmp_path):
+    best, model = ctc.KeepBest(tmp_path / "b.weights.h5"), Weight()
+    epochs(best, model, [(float("nan"), 1), (0.9, 1), (float("nan"), 0)])
+    assert best.restore() == 2
+
+
+def test_without_an_epoch_there_is_nothing_to_restore(tmp_path):
+    with pytest.raises(FileNotFoundError, match="not one epoch has ended"):
+        ctc.KeepBest(tmp_path / "b.weights.h5").restore()

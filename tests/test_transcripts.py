@@ -2,7 +2,7 @@
 
 import pytest
 
-from ctc_tutorial.transcripts import read_transcripts
+from ctc_tutorial.transcripts import find_transcripts, read_transcripts
 
 
 @pytest.fixture
@@ -68,3 +68,20 @@ def test_a_table_in_another_encoding_is_named(tmp_path):
     (tmp_path / "t.csv").write_bytes("path,text\na.wav,é\n".encode("latin-1"))
     with pytest.raises(ValueError, match=r"t\.csv is no csv table in UTF-8"):
         read_transcripts(tmp_path / "t.csv")
+
+
+def test_one_bad_line_does_not_stop_the_rest(tmp_path):
+    (tmp_path / "ann").mkdir()
+    (tmp_path / "ann" / "a.wav").touch()
+    table = tmp_path / "t.csv"
+    table.write_text(
+        "speaker,path,text\nbob,ann/a.wav,One\n,none.wav,Two\n,ann/a.wav,Three\nx,ann/a.wav,\n"
+        "x,,Four\nx,ann/a.wav,a,b\n",
+        encoding="utf-8",
+    )
+    good, problems = find_transcripts(table)
+    assert good == [
+        (tmp_path / "ann" / "a.wav", "One", "bob"),
+        (tmp_path / "ann" / "a.wav", "Three", "ann"),
+    ]
+    assert [int(p.split("line ")[1].split(":")[0]) for p in problems] == [3, 5, 6, 7]

@@ -1,0 +1,230 @@
+"""`python -m ctc_tutorial learn` and `read`, in processes as a reader starts them."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+
+import numpy as np
+import pytest
+from scipy.io import wavfile
+
+from ctc_tutorial import Recordings, load_voices, make_practice_folder
+from ctc_tutorial._learn import _choose
+
+COMMAND = [sys.executable, "-m", "ctc_tutorial"]
+
+
+def environment():
+    return {**os.environ, "PYTHONIOENCODING": "utf-8", "PYTHONUNBUFFERED": "1"}
+
+
+def run(*arguments, cwd):
+    return subprocess.run(
+        [*COMMAND, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        cwd=cwd,
+        env=environment(),
+    )
+
+
+def bars(output):
+    """Epochs that ended: lines of the progress bar with a value for the held-back recordings."""
+    return re.findall(r"val_ler: ([\d.]+)", output)
+
+
+def weights(path):
+    import keras
+
+    return keras.saving.load_model(path).get_weights()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A practice folder of synthetic voices, and one without bad recordings."""
+    path = tmp_path_factory.mktemp("practice")
+    voices, _ = load_voices(path / "nowhere")
+    voices = {name: voices[name] for name in list(voices)[:5]}
+    table = make_practice_folder(path, voices, count=40, seed=0)
+    lines = table.read_text(encoding="utf-8").splitlines()
+    shutil.copytree(path, path / "good")
+    (path / "good" / "transcripts.csv").write_text("\n".join(lines[:41]), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def whole(folder):
+    """A training that nobody interrupts: the process, and the model's path."""
+    job = run("learn", folder / "good", "--save", "whole.keras", "--steps", 150, cwd=folder)
+    return job, folder / "whole.keras"
+
+
+@pytest.mark.slow
+def test_a_folder_is_learnt_and_a_new_file_is_read(whole, folder):
+    job, model = whole
+    assert job.returncode == 0 and job.stderr == "", job.stderr
+    assert len(bars(job.stdout)) == 2 and "━" in job.stdout  # two epochs, with progress bars
+    assert "40 recordings" in job.stdout and "held back: voice" in job.stdout
+    assert "numerals are learnt as characters" in job.stdout
+    assert not (folder / "whole.keras.training").exists()
+
+    new = folder / "voice01" / "0001.wav"
+    new = new if new.exists() else next((folder / "voice01").iterdir())
+    job = run("read", model, new, cwd=folder)
+    assert job.returncode == 0 and job.stderr == ""
+    name, text, confidence = job.stdout.rstrip("\n").split("\t")
+    assert name == str(new) and 0 <= float(confidence) <= 1
+    assert set(text) <= set(" 0123456789efghinorstuvwxz")
+
+
+@pytest.mark.slow
+def test_bad_files_are_named_and_the_others_go_on(whole, folder):
+    job = run("learn", folder, "--save", "m.keras", "--steps", 2, cwd=folder)
+    assert job.returncode == 1 and (folder / "m.keras").exists()
+    left_out = job.stderr.splitlines()
+    assert len(left_out) == 6 and all(
+        line.startswith("ctc_tutorial: left out: ") for line in left_out
+    )
+
+    good = sorted(p for p in (folder / "voice00").iterdir() if p.suffix == ".wav")[:2]
+    files = [good[0], "none.wav", "notes.wav", good[1]]
+    job = run("read", folder / "whole.keras", *files, cwd=folder)
+    assert job.returncode == 1
+    assert [line.split("\t")[0] for line in job.stdout.splitlines()] == [str(p) for p in good]
+    assert "none.wav" in job.stderr and "notes.wav" in job.stderr
+    assert len(job.stderr.splitlines()) == 2
+
+
+def start(folder, save, steps):
+    """A process that learns, and a function that waits until some epochs have ended."""
+    job = subprocess.Popen(
+        [*COMMAND, "learn", "good", "--save", save, "--steps", str(steps)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+        cwd=folder,
+        env=environment(),
+    )
+    seen = ""
+
+    def wait_for(epochs):
+        nonlocal seen
+        while len(bars(seen)) < epochs:
+            character = job.stdout.read(1)
+            assert character, seen + job.stderr.read()
+            seen += character
+
+    return job, wait_for
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="other signals")
+def test_killed_it_goes_on_and_ends_where_it_would_have_ended(whole, folder):
+    expected, model = whole
+    # Killed as soon as the first of the two epochs is saved.
+    job, _ = start(folder, "killed.keras", steps=150)
+    backup = folder / "killed.keras.training" / "backup" / "training_metadata.json"
+    while not backup.exists():
+        assert job.poll() is None, job.stderr.read()
+        time.sleep(0.01)
+    job.kill()
+    job.communicate()
+    assert not (folder / "killed.keras").exists()
+
+    again = run("learn", "good", "--save", "killed.keras", "--steps", 150, cwd=folder)
+    assert again.returncode == 0, again.stderr
+    assert "going on after epoch 1 of 2" in again.stdout and len(bars(again.stdout)) == 1
+    assert bars(again.stdout)[-1] == bars(expected.stdout)[-1]
+    for a, b in zip(weights(model), weights(folder / "killed.keras"), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-3)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="other signals")
+def test_ctrl_c_keeps_the_best_model(folder):
+    job, wait_for = start(folder, "stopped.keras", steps=5000)
+    wait_for(epochs=1)
+    job.send_signal(signal.SIGINT)
+    out, err = job.communicate()
+    assert job.returncode == 0 and "Traceback" not in err, err
+    assert "the best weights are those of epoch 1" in out and "the same command goes on" in out
+    assert run("read", "stopped.keras", "voice00/0000.wav", cwd=folder).returncode in (0, 1)
+    assert (folder / "stopped.keras.training").is_dir()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["learn", "nowhere", "--save", "m.keras"], "nowhere"),
+        (["learn", "."], "--save"),
+        (["learn", "silent", "--save", "m.keras"], "not one recording is good"),
+        (["learn", "single", "--save", "m.keras"], "1 recordings can't be divided"),
+        (["learn", "single", "--save", "m.h5"], "must end in .keras"),
+        (["learn", "single", "--save", "no/where/m.keras"], "can't be written"),
+        (["learn", "single", "--save", "m.keras", "--steps", "0"], "at least 1"),
+        (["read", "none.keras", "one.wav"], "none.keras"),
+        (["read", "one.wav", "one.wav"], "one.wav is no saved model"),
+    ],
+)
+def test_what_can_not_be_done_is_one_line(tmp_path, arguments, message):
+    for name, sound in (("silent", np.zeros(8000)), ("single", np.arange(8000.0))):
+        (tmp_path / name).mkdir()
+        wavfile.write(tmp_path / name / "one.wav", 8000, sound.astype(np.int16))
+        table = "path,text\none.wav,on\n"
+        (tmp_path / name / "transcripts.csv").write_text(table, encoding="utf-8")
+    shutil.copy(tmp_path / "single" / "one.wav", tmp_path)
+    job = run(*arguments, cwd=tmp_path)
+    assert job.returncode == 2 and "Traceback" not in job.stderr
+    last = job.stderr.splitlines()[-1]
+    assert message in last, job.stderr
+
+
+def test_a_model_without_an_alphabet_is_refused(tmp_path):
+    import keras
+
+    x = keras.Input((3,))
+    keras.Model(x, keras.layers.Dense(2)(x)).save(tmp_path / "other.keras")
+    job = run("read", "other.keras", "one.wav", cwd=tmp_path)
+    assert job.returncode == 2 and "holds no alphabet" in job.stderr
+
+
+@pytest.mark.parametrize(
+    ("frames", "encoder", "left_out"),
+    [
+        ([40] * 100, "audio", 0),  # ten characters, ten frames of four
+        ([40] * 99 + [39], "audio", 1),
+        ([40] * 97 + [39] * 3, "lstm", 0),
+    ],
+)
+def test_the_encoder_is_one_that_leaves_frames_enough(frames, encoder, left_out):
+    features = [np.zeros((count, 13), np.float32) for count in frames]
+    paths = [f"{i}.wav" for i in range(100)]
+    recordings = Recordings(
+        paths, features, ["abcdefghij"] * 100, ["ann"] * 100, 8000, "abcdefghij", Counter()
+    )
+    chosen, kept, problems = _choose(recordings)
+    assert (chosen, len(problems), len(kept.texts)) == (encoder, left_out, 100 - left_out)
+    assert kept.paths == paths[: 100 - left_out] and len(kept.features) == len(kept.paths)
+    assert all("99.wav is spoken too fast" in problem for problem in problems)
+
+
+@pytest.mark.slow
+def test_fast_speech_is_learnt_by_an_lstm(tmp_path):
+    noise = np.random.default_rng(0).normal(size=(4, 3000)) * 1000
+    for i, sound in enumerate(noise):
+        wavfile.write(tmp_path / f"{i}.wav", 8000, sound.astype(np.int16))
+    lines = [f"{i}.wav,a text of seventeen" for i in range(4)]  # 0.4 s
+    table = "\n".join(["path,text", *lines])
+    (tmp_path / "transcripts.csv").write_text(table, encoding="utf-8")
+    job = run("learn", ".", "--save", "m.keras", "--steps", 1, cwd=tmp_path)
+    assert job.returncode == 0, job.stderr
+    assert "bidirectional LSTM" in job.stdout and "one speaker: 1 of the" in job.stdout
+    job = run("read", "m.keras", "0.wav", cwd=tmp_path)
+    assert job.returncode == 0 and job.stdout.startswith("0.wav\t")

@@ -1,0 +1,52 @@
+"""The folder to practise on, and whose voices are in it."""
+
+import importlib.util
+import io
+import zipfile
+
+import numpy as np
+import pytest
+from scipy.io import wavfile
+
+from ctc_tutorial import find_transcripts, load_voices, make_practice_folder, read_recording
+
+with_soundfile = pytest.mark.skipif(
+    importlib.util.find_spec("soundfile") is None, reason="soundfile is not installed"
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("practice")
+    voices, _ = load_voices(path / "no such folder")
+    return make_practice_folder(path, voices, count=40, seed=3)
+
+
+@with_soundfile
+def test_the_practice_folder_has_every_kind_of_file(folder):
+    good, _ = find_transcripts(folder)
+    assert {line.path.suffix for line in good} == {".wav", ".flac", ".ogg", ".mp3"}
+    rates = {read_recording(line.path)[1] for line in good if line.path.parent != folder.parent}
+    assert rates == {8000, 16000, 32000}
+
+
+def test_people_are_taken_where_they_lie(tmp_path):
+    buffer = io.BytesIO()
+    wavfile.write(buffer, 8000, np.arange(5, dtype=np.int16))
+    with zipfile.ZipFile(tmp_path / "fsdd.zip", "w") as archive:
+        archive.writestr("fsdd-1/recordings/7_ann_0.wav", buffer.getvalue())
+    voices, kind = load_voices(tmp_path)
+    assert kind == "people" and list(voices) == ["ann"]
+    assert [len(takes) for takes in voices["ann"]] == [0] * 7 + [1, 0, 0]
+    assert voices["ann"][7][0].tolist() == [0, 1, 2, 3, 4]
+
+
+def test_the_same_arguments_write_the_same_folder(tmp_path):
+    voices, _ = load_voices(tmp_path)
+    tables = [make_practice_folder(tmp_path / name, voices, 12, seed=1) for name in "ab"]
+    assert tables[0].read_text(encoding="utf-8") == tables[1].read_text(encoding="utf-8")
+    for one, two in zip(*(find_transcripts(table)[0] for table in tables), strict=True):
+        if one.path.suffix in (".wav", ".flac"):  # ogg holds a number drawn anew
+            assert one.path.read_bytes() == two.path.read_bytes()
+    other = make_practice_folder(tmp_path / "c", voices, 12, seed=2)
+    assert other.read_text(encoding="utf-8") != tables[0].read_text(encoding="utf-8")
