@@ -28,7 +28,8 @@ check: .venv/.dev
 # Strange inputs for every public function, 10,000 for each that is fast (a quarter of an hour);
 # writes benchmarks/fuzz.md. `make test` runs a few, always the same.
 fuzz: .venv/.dev
-	FUZZ_EXAMPLES=10000 $(BIN)/python -m pytest -q tests/test_fuzz.py tests/test_fuzz_data.py
+	FUZZ_EXAMPLES=10000 $(BIN)/python -m pytest -q tests/test_fuzz.py tests/test_fuzz_data.py \
+	  tests/test_fuzz_models.py
 
 # The layer for every Keras backend, on JAX and on PyTorch, in an environment of its own.
 backends: .venv-backends/.installed

@@ -45,7 +45,8 @@ def train_aligner(
         labels in them.
 
     Raises:
-        ValueError: a window that is even, or shorter than the one before.
+        ValueError: a window that is even, or shorter than the one before; features, lengths or
+            labels of other shapes, or that train to NaN, as NaN and ids of no class do.
 
     >>> def loss_fn(logits, labels, logit_length, label_length):
     ...     lengths = label_length, logit_length
@@ -56,14 +57,17 @@ def train_aligner(
     >>> logits.argmax(axis=-1).tolist()  # 3 is the blank
     [[3, 1, 3, 3, 2, 3]]
     """
-    if any(w % 2 == 0 for w in windows) or list(windows) != sorted(windows):
-        raise ValueError(f"windows are {tuple(windows)}: give odd ones, none shorter than the last")
-    features = tf.constant(_standardised(features, feature_length))
-    target = (
-        tf.sparse.to_dense(labels),
-        tf.constant(feature_length, tf.int32),
-        tf.math.bincount(tf.cast(labels.indices[:, 0], tf.int32), minlength=len(features)),
-    )
+    odd = [w for w in windows if isinstance(w, int | np.integer) and w > 0 and w % 2]
+    if not odd or list(windows) != sorted(odd):
+        raise ValueError(f"windows are {windows}: give odd ones, none shorter than the last")
+    features, lengths = _checked_frames(features, feature_length)
+    if not isinstance(num_classes, int | np.integer) or num_classes < 2:
+        raise ValueError(f"num_classes={num_classes!r}: give an integer, at least 2")
+    if not isinstance(labels, tf.SparseTensor):
+        raise ValueError(f"labels must be a sparse tensor [B, L], not {labels!r}")
+    ragged = tf.RaggedTensor.from_sparse(labels)  # fails on gaps
+    features = tf.constant(_standardised(features, lengths))
+    target = ragged.to_tensor(), tf.constant(lengths, tf.int32), ragged.row_lengths()
     kernel, bias = np.zeros((1, features.shape[-1], num_classes)), np.zeros(num_classes)
     bias[-1] = BLANK_BIAS
     for window in windows:
@@ -74,7 +78,10 @@ def train_aligner(
         layer.set_weights([kernel, bias])
         _train(layer, features, target, loss_fn)
         kernel, bias = layer.get_weights()
-    return np.array(layer(features))
+    logits = np.array(layer(features))
+    if np.isnan(logits).any():
+        raise ValueError("the logits are NaN: look for it in features, and for labels of no class")
+    return logits
 
 
 def middle_frames(
@@ -174,6 +181,16 @@ def _numbers(values, name: str) -> np.ndarray:
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name}: {error}") from error
     raise ValueError(f"{name} must hold numbers, not {values.dtype}")
+
+
+def _checked_frames(features, feature_length) -> tuple[np.ndarray, np.ndarray]:
+    features, lengths = _numbers(features, "features"), _numbers(feature_length, "feature_length")
+    if features.ndim != 3 or lengths.shape != features.shape[:1] or not features.size:
+        shapes = f"{features.shape} and {lengths.shape}"
+        raise ValueError(f"features [B, T, F] and feature_length [B] have the shapes {shapes}")
+    if not np.isin(lengths, range(1, features.shape[1] + 1)).all():
+        raise ValueError(f"feature_length must be integers from 1 to T, not {feature_length}")
+    return features.astype(np.float32), lengths
 
 
 def _standardised(features: np.ndarray, feature_length: np.ndarray) -> np.ndarray:

@@ -22,6 +22,9 @@ def repeat_batch(batch: Any) -> tf.data.Dataset:
     Args:
         batch: the inputs by name, as from `pad_batch` of batches.py; or a tuple (inputs, targets).
 
+    Raises:
+        ValueError: nothing in the batch, or what is no tensor.
+
     >>> dataset = repeat_batch({"features": tf.ones((1, 5, 13))})
     >>> [batch["features"].shape[1] for batch in dataset.take(3)]
     [5, 5, 5]
@@ -30,7 +33,11 @@ def repeat_batch(batch: Any) -> tf.data.Dataset:
     # without it in none (benchmarks/autotuning.md). Nothing here needs tuning.
     options = tf.data.Options()
     options.autotune.enabled = False
-    return tf.data.Dataset.from_tensors(batch).repeat().with_options(options)
+    try:
+        dataset = tf.data.Dataset.from_tensors(batch)
+    except (TypeError, ValueError, tf.errors.InvalidArgumentError) as error:
+        raise ValueError(f"the batch is empty, or holds what is no tensor: {error}") from error
+    return dataset.repeat().with_options(options)
 
 
 def dense_labels(batch: dict[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ Taught in notebook 11_faster_and_many_devices.
 )
 
 import os
+import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -88,6 +89,8 @@ def train_in_rounds(
 
     Raises:
         RuntimeError: another worker is lost, or sees another checkpoint.
+        ValueError: a model that is not compiled or adds no loss, `rounds` that are no integer from
+            0 on, a round without batches, a checkpoint of another model.
 
     >>> import tempfile
     >>> layers = [keras.layers.Dense(1, kernel_initializer="ones")]
@@ -99,6 +102,10 @@ def train_in_rounds(
     [(1, 1.0), (2, 0.25), (3, 0.0625)]
     """
     checkpoint = Path(folder) / "checkpoint.npz"
+    if not isinstance(rounds, int | np.integer) or rounds < 0:
+        raise ValueError(f"rounds={rounds!r}: give an integer, at least 0")
+    if getattr(model, "optimizer", None) is None:
+        raise ValueError("the model has no optimizer: compile it within strategy.scope()")
     with strategy.scope():
         model.optimizer.build(model.trainable_variables)
     measured = {id(v) for v in model.metrics_variables}
@@ -109,7 +116,10 @@ def train_in_rounds(
         for number in range(completed, rounds):
             data = strategy.experimental_distribute_dataset(_by_rows(data_fn(number)))
             step = step or _compiled_step(model, strategy, data.element_spec)
-            loss = float(np.mean([step(batch) for batch in data]))
+            losses = [step(batch) for batch in data]
+            if not losses:
+                raise ValueError(f"data_fn({number}) holds no batches")
+            loss = float(np.mean(losses))
             completed = number + 1
             if strategy.cluster_resolver is None or strategy.cluster_resolver.task_id == 0:
                 _save(checkpoint, variables, completed)
@@ -127,6 +137,8 @@ def _compiled_step(model, strategy, element_spec):
     def one_replica(batch):
         with tf.GradientTape() as tape:
             model(batch, training=True)
+            if not model.losses:
+                raise ValueError("the model adds no loss: put a layer into it that does")
             # The optimizer adds up the replicas' gradients; wanted is their mean.
             loss = tf.add_n(model.losses) / strategy.num_replicas_in_sync
         gradients = tape.gradient(loss, model.trainable_variables)
@@ -142,6 +154,8 @@ def _compiled_step(model, strategy, element_spec):
 
 def _by_rows(dataset):
     """Workers share every batch; the default would be to share out the files, if it has any."""
+    if not isinstance(dataset, tf.data.Dataset):
+        raise ValueError(f"data_fn must return a tf.data.Dataset, not {dataset!r}")
     options = tf.data.Options()
     policy = tf.data.experimental.AutoShardPolicy.DATA
     options.experimental_distribute.auto_shard_policy = policy
@@ -169,8 +183,11 @@ def _restore(checkpoint, variables):
     """The number of rounds completed, after giving the variables their values from the file."""
     if not checkpoint.exists():
         return 0
-    with np.load(checkpoint) as saved:
-        completed, *values = (saved[f"arr_{i}"] for i in range(len(saved.files)))
-    for variable, value in zip(variables, values, strict=True):
-        variable.assign(value)
-    return int(completed)
+    try:
+        with np.load(checkpoint) as saved:
+            completed, *values = (saved[f"arr_{i}"] for i in range(len(saved.files)))
+        for variable, value in zip(variables, values, strict=True):
+            variable.assign(value)
+        return int(completed)
+    except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{checkpoint} is no checkpoint of this model: {error}") from error

@@ -259,6 +259,8 @@ def _zeroed(x, lengths):
 
 def _seeds(seed: int | None) -> Iterator[int]:
     """An endless row of different seeds, the same for the same `seed`."""
+    if seed is not None and (not isinstance(seed, int | np.integer) or seed < 0):
+        raise ValueError(f"seed={seed!r}: give an integer, at least 0, or None")
     rng = np.random.default_rng(seed)
     while True:
         yield int(rng.integers(2**31))

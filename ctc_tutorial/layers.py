@@ -27,21 +27,23 @@ def sparse_op_loss(
     """TensorFlow's own CTC loss, by its sparse op; arguments as for `ctc_loss` of losses.py.
 
     XLA does not know it, and it is inf for a feasible utterance as soon as that needs a label whose
-    logit is 87 or more below its frame's largest.
+    logit is 87 or more below its frame's largest. It is inf, too, for one that CTC can't align.
 
     >>> logits = tf.math.log([[[0.4, 1e-9, 0.6]] * 2])  # classes a, b and blank; both frames alike
     >>> (loss,) = sparse_op_loss(logits, *map(tf.constant, ([[0]], [2], [1])))
     >>> f"p(a) = {tf.exp(-loss):.2f}"  # "aa", "a-", "-a": 0.16 + 0.24 + 0.24
     'p(a) = 0.64'
     """
+    logits, labels, *lengths, feasible, _ = _checked(logits, labels, logit_length, label_length)
+    logit_length, label_length = (tf.where(feasible, n, 0) for n in lengths)
     empty = label_length == 0  # the op refuses an utterance without labels: all blanks, then
-    labels = tf.pad(labels, [[0, 0], [0, 1]])
+    labels = tf.pad(tf.where(empty[:, None], 0, labels), [[0, 0], [0, 1]])
     sparse = tf.RaggedTensor.from_tensor(labels, tf.maximum(label_length, 1)).to_sparse()
-    frames = tf.maximum(logit_length, 1)
-    losses = tf.nn.ctc_loss(sparse, logits, None, frames, False, blank_index=-1)
+    padded, frames = tf.pad(logits, [[0, 0], [0, 1], [0, 0]]), tf.maximum(logit_length, 1)
+    losses = tf.nn.ctc_loss(sparse, padded, None, frames, False, blank_index=-1)
     blanks = tf.nn.log_softmax(logits)[:, :, -1]
     blanks = tf.where(tf.sequence_mask(logit_length, tf.shape(logits)[1]), blanks, 0.0)
-    return tf.where(empty, -tf.reduce_sum(blanks, axis=1), losses)
+    return tf.where(feasible, tf.where(empty, -tf.reduce_sum(blanks, axis=1), losses), math.inf)
 
 
 def _sparse_op_rates(logits, labels, logit_length, label_length):
@@ -143,11 +145,9 @@ class CTCLossLayer(keras.layers.Layer):
                 -inf, a logit_length beyond T, or fewer frames than labels + adjacent repeats;
                 always, sparse labels with gaps.
         """
-        dense, label_length = _dense_labels(labels, label_length)
-        logit_length = _integers("logit_length", tf.reshape(logit_length, [-1]))
-        _check_shapes(logits, dense, logit_length, label_length, sample_weight)
-        scored = tf.cast(logits, tf.float32)
-        feasible, message = _check(scored, dense, logit_length, label_length)
+        scored, dense, logit_length, label_length, feasible, message = _checked(
+            logits, labels, logit_length, label_length, sample_weight
+        )
         if self.infeasible == "raise":
             with tf.control_dependencies([_assert_all(feasible, message)]):
                 scored = tf.identity(scored)
@@ -191,19 +191,21 @@ class CTCLossLayer(keras.layers.Layer):
         return cls(**{**config, "loss_fn": loss_fn})
 
 
-def _dense_labels(labels, label_length):
-    """Any kind of labels as int32 [B, L] zero padded, and their lengths int32 [B]."""
+def _checked(logits, labels, logit_length, label_length, sample_weight=None):
+    """Logits float32, any labels as int32 [B, L], both lengths, and what `_check` says of them."""
     if isinstance(labels, tf.SparseTensor):
         # Fails on gaps, which a scipy.sparse matrix has where the id is 0.
         labels = tf.RaggedTensor.from_sparse(labels)
     if isinstance(labels, tf.RaggedTensor):
-        dense, label_length = labels.to_tensor(), labels.row_lengths()
-    elif label_length is None:
+        labels, label_length = labels.to_tensor(), labels.row_lengths()
+    if label_length is None:
         raise ValueError("dense labels need label_length: padding can't be told from class 0")
-    else:
-        dense = labels
-    label_length = tf.reshape(label_length, [-1])
-    return _integers("labels", dense), _integers("label_length", label_length)
+    label_length, logit_length = (tf.reshape(n, [-1]) for n in (label_length, logit_length))
+    given = {"labels": labels, "logit_length": logit_length, "label_length": label_length}
+    columns = [_integers(name, values) for name, values in given.items()]
+    _check_shapes(tf.convert_to_tensor(logits), *columns, sample_weight)
+    logits = tf.cast(logits, tf.float32)
+    return logits, *columns, *_check(logits, *columns)
 
 
 def _integers(name, values):
@@ -217,8 +219,8 @@ def _integers(name, values):
 
 def _check_shapes(logits, labels, logit_length, label_length, sample_weight):
     """As far as they are known before the model runs."""
-    if logits.dtype == tf.string or tf.as_dtype(logits.dtype).is_complex:
-        raise ValueError(f"logits must be numbers, not {logits.dtype}")
+    if logits.dtype == tf.string or logits.dtype.is_complex:
+        raise ValueError(f"logits must be numbers, not {logits.dtype.name}")
     for name, rank, values in (("logits", 3, logits), ("labels", 2, labels)):
         if values.shape.rank not in (rank, None):
             raise ValueError(f"{name} must have rank {rank}, not the shape {values.shape}")

@@ -121,14 +121,14 @@ class CTCModel(keras.Model):
     def compute_loss(
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, **kwargs
     ) -> Any:
-        labels, *lengths = y if isinstance(y, tuple | list) else (y,)
+        labels, *lengths = y if isinstance(y, tuple | list) and y else (y,)
         if isinstance(y_pred, dict):
-            logits, lengths = y_pred["logits"], [y_pred["logit_length"], *lengths]
-        else:
-            logits = y_pred
+            y_pred, lengths = y_pred["logits"], [y_pred["logit_length"], *lengths]
+        if labels is None or not 1 <= len(lengths) <= 2:
+            raise ValueError("y must be (labels, logit_length), or with dense labels their lengths")
         # Keras repeats the weights for every part of y.
         weights = keras.tree.flatten(sample_weight)[0]
-        self.loss_layer(logits, labels, *lengths, sample_weight=weights)
+        self.loss_layer(y_pred, labels, *lengths, sample_weight=weights)
         return super().compute_loss(x, None, y_pred, None, **kwargs)  # the sum of self.losses
 
     def get_config(self) -> dict:

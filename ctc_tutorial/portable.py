@@ -37,9 +37,20 @@ class PortableCTCLossLayer(keras.layers.Layer):
 
         Returns:
             The logits, unchanged.
+
+        Raises:
+            ValueError: another rank, or another number of utterances than in the logits.
         """
+        given = {"logits": (logits, 3), "labels": (labels, 2)}
+        given |= {"logit_length": (logit_length, 1), "label_length": (label_length, 1)}
+        for name, (values, rank) in given.items():
+            shape = tuple(values.shape)
+            if len(shape) != rank or len({shape[0], logits.shape[0], None}) > 2:
+                raise ValueError(f"{name} has the shape {shape}, the logits have {logits.shape}")
         lengths = (ops.cast(n, "int32") for n in (label_length, logit_length))
-        labels, blank = ops.cast(labels, "int32"), logits.shape[-1] - 1
+        # One column more: without any, TensorFlow's op gives a wrong number.
+        labels = ops.pad(ops.cast(labels, "int32"), [[0, 0], [0, 1]])
+        blank = logits.shape[-1] - 1
         losses = ops.ctc_loss(labels, ops.cast(logits, "float32"), *lengths, mask_index=blank)
         self.add_loss(ops.mean(losses))
         return logits

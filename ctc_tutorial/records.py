@@ -42,16 +42,16 @@ def write_records(
         written: a run that was killed leaves none.
 
     Raises:
-        ValueError: no utterances, or a `per_shard` below 1.
+        ValueError: no utterances, one that is no pair of numbers and int32 ids, or a `per_shard`
+            that is no integer from 1 on.
 
     >>> import tempfile
     >>> pairs = [(np.ones((9, 13), np.float16), [3, 5]) for _ in range(5)]
     >>> [path.name for path in write_records(pairs, tempfile.mkdtemp(), per_shard=3)]
     ['records-00000-of-00002.tfrecord', 'records-00001-of-00002.tfrecord']
     """
-    if per_shard < 1:
-        raise ValueError(f"per_shard={per_shard}: a file holds at least 1 utterance")
-    folder, pairs = Path(folder), iter(pairs)
+    _check_at_least(1, per_shard=per_shard)
+    folder, pairs = Path(folder), enumerate(pairs)
     folder.mkdir(parents=True, exist_ok=True)
     unfinished: list[Path] = []
     for first in pairs:
@@ -90,8 +90,9 @@ def read_records(
         features as they were written, ids int32 [L_i].
 
     Raises:
-        ValueError: no paths, or one without a file.
-        tf.errors.DataLossError: from the stream, a damaged file.
+        ValueError: no paths, or one without a file; a number that is no integer, or too small.
+        tf.errors.DataLossError, tf.errors.InvalidArgumentError: from the stream, a damaged file, or
+            one of something else.
 
     >>> import tempfile
     >>> pairs = [(np.ones((9, 13), np.float16), [number]) for number in range(5)]
@@ -99,8 +100,12 @@ def read_records(
     >>> sorted(int(ids[0]) for features, ids in stream_fn())
     [0, 1, 2, 3, 4]
     """
+    _check_at_least(0, seed=seed, first_epoch=first_epoch)
+    _check_at_least(1, buffer=buffer)
+    if isinstance(paths, str | os.PathLike):
+        raise ValueError(f"paths must be a list of shards, not {paths!r}")
     names = [os.fspath(path) for path in paths]
-    missing = [name for name in names if not os.path.exists(name)]
+    missing = [name for name in names if not os.path.isfile(name)]
     if missing or not names:
         raise ValueError(f"no such shard: {missing[0]}" if missing else "expected at least 1 shard")
     epochs = itertools.count(first_epoch)
@@ -114,8 +119,22 @@ def read_records(
     return stream_fn
 
 
-def _example(features, ids):
-    features = np.asarray(features)
+def _check_at_least(least, **numbers):
+    for name, number in numbers.items():
+        if not isinstance(number, int | np.integer) or number < least:
+            raise ValueError(f"{name}={number!r}: give an integer, at least {least}")
+
+
+def _example(index, pair):
+    try:
+        features, ids = map(np.asarray, pair)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"utterance {index} is no pair of features and ids: {error}") from error
+    if features.dtype.kind not in "fiub":
+        raise ValueError(f"utterance {index}: features must be numbers, not {features.dtype}")
+    whole = ids.ndim == 1 and (ids.dtype.kind in "iu" or not ids.size)  # [] is of floats
+    if not whole or (ids.astype(np.int32) != ids).any():
+        raise ValueError(f"utterance {index}: ids must be int32 [L], not {ids.dtype}: {ids}")
 
     def integers(values):
         return tf.train.Feature(int64_list=tf.train.Int64List(value=values))
@@ -128,7 +147,7 @@ def _example(features, ids):
         "features": text(features.tobytes()),
         "dtype": text(features.dtype.str.encode()),
         "shape": integers(features.shape),
-        "ids": integers(ids),
+        "ids": integers(ids.astype(np.int32)),
     }
     return tf.train.Example(features=tf.train.Features(feature=fields))
 

@@ -12,7 +12,7 @@ from concurrent.futures import Executor
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .decoding import _dense, _merged, checked_logits
+from .decoding import _array, _dense, _merged, checked_logits
 
 
 class GreedyStream:
@@ -78,8 +78,8 @@ def decode_in_processes(
             below `if __name__ == "__main__":`, as the processes import the script.
 
     Raises:
-        ValueError: as from decode_fn, which counts the utterances of its part from 0; the message
-            says with which utterance of the batch that part starts.
+        ValueError: another shape; or as from decode_fn, which counts the utterances of its part
+            from 0: the message says with which utterance of the batch that part starts.
 
     >>> from concurrent.futures import ProcessPoolExecutor
     >>> from multiprocessing import get_context
@@ -88,7 +88,10 @@ def decode_in_processes(
     ...     decode_in_processes(greedy_decode, np.eye(3)[[[0, 2, 1]]], [3], pool)
     [array([0, 1], dtype=int32)]
     """
-    logits, lengths = _dense(logits), np.asarray(logit_length)
+    logits, lengths = _dense(logits), _array("logit_length", logit_length)
+    if logits.ndim != 3 or lengths.shape != logits.shape[:1]:
+        shapes = f"{logits.shape} and {lengths.shape}"
+        raise ValueError(f"logits [B, T, C] and logit_length [B] have the shapes {shapes}")
     edges = np.linspace(0, len(logits), (os.cpu_count() or 1) + 1).astype(int)
     parts = [slice(*pair) for pair in itertools.pairwise(edges)]
     tasks = [pool.submit(decode_fn, logits[part], lengths[part]) for part in parts]

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 
 def lesson_optimizer(steps: int) -> keras.optimizers.Optimizer:
@@ -21,11 +22,15 @@ def lesson_optimizer(steps: int) -> keras.optimizers.Optimizer:
     SGD with momentum, as in 2020, at a learning rate 40 times larger, which clipping the global
     gradient norm makes safe, and which falls to zero along a cosine (benchmarks/recipe.md).
 
+    Raises:
+        ValueError: `steps` that are no integer from 1 on.
+
     >>> optimizer = lesson_optimizer(steps=400)
     >>> rate = optimizer.get_config()["learning_rate"]["config"]
     >>> rate["initial_learning_rate"], rate["decay_steps"], optimizer.global_clipnorm
     (0.2, 400, 5.0)
     """
+    _check_positive("steps", steps)
     rate = keras.optimizers.schedules.CosineDecay(0.2, steps)
     return keras.optimizers.SGD(rate, momentum=0.9, global_clipnorm=5.0)
 
@@ -46,7 +51,7 @@ class DecodedSamples(keras.callbacks.Callback):
         print_fn: called with each line.
 
     Raises:
-        ValueError: `every` below 1; while training, another number of texts than of references.
+        ValueError: `every` that is no integer from 1 on; while training, another number of texts than of references.
 
     >>> x, model = keras.ops.zeros((1, 1)), keras.Sequential([keras.layers.Dense(1)])
     >>> model.compile("sgd", "mse")
@@ -65,8 +70,7 @@ class DecodedSamples(keras.callbacks.Callback):
         every: int = 1,
         print_fn: Callable[[str], object] = print,
     ) -> None:
-        if every < 1:
-            raise ValueError(f"every={every}: at least 1 epoch lies between two displays")
+        _check_positive("every", every)
         super().__init__()
         self.predict_model, self.inputs = predict_model, inputs
         self.references, self.decode_fn = references, decode_fn
@@ -198,6 +202,9 @@ def completed_epochs(backup_dir: str | os.PathLike) -> int:
     Args:
         backup_dir: that of the callback, whose save_freq must be "epoch" (the default).
 
+    Raises:
+        ValueError: a backup that can't be read.
+
     Source: https://keras.io/api/callbacks/backup_and_restore; the file is known from the source of
     Keras 3.6 to 3.15, which document no way to ask for the number.
 
@@ -211,4 +218,17 @@ def completed_epochs(backup_dir: str | os.PathLike) -> int:
     (3, 0)
     """
     metadata = Path(backup_dir) / "training_metadata.json"
-    return json.loads(metadata.read_text())["epoch"] if metadata.exists() else 0
+    if not metadata.exists():
+        return 0
+    try:
+        epoch = json.loads(metadata.read_text())["epoch"]
+    except (ValueError, TypeError, KeyError) as error:
+        raise ValueError(f"{metadata} is no backup that Keras wrote: {error}") from error
+    if not isinstance(epoch, int) or epoch < 0:
+        raise ValueError(f"{metadata} is no backup that Keras wrote: its epoch is {epoch!r}")
+    return epoch
+
+
+def _check_positive(name: str, number: Any) -> None:
+    if not isinstance(number, int | np.integer) or number < 1:
+        raise ValueError(f"{name}={number!r}: give an integer, at least 1")

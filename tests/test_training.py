@@ -182,7 +182,7 @@ def test_decoded_samples_refuse_another_number_of_texts_and_no_epochs():
     samples = ctc.DecodedSamples(Constant(), None, ["ab", "c"], lambda _: ["?"])
     with pytest.raises(ValueError, match="1 texts for 2 references"):
         samples.on_epoch_end(0)
-    with pytest.raises(ValueError, match="every=0: at least 1 epoch"):
+    with pytest.raises(ValueError, match="every=0: give an integer"):
         ctc.DecodedSamples(Constant(), None, ["ab"], lambda _: ["ab"], every=0)
 
 

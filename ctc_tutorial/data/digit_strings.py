@@ -38,7 +38,7 @@ def load_digit_images(split: str) -> tuple[np.ndarray, np.ndarray]:
     >>> images.shape, digits[:5]
     ((1200, 8, 8), array([0, 1, 2, 3, 4], dtype=int32))
     """
-    if split not in SPLITS:
+    if not isinstance(split, str) or split not in SPLITS:
         raise ValueError(f"there is no split {split!r}: choose one of {', '.join(SPLITS)}")
     start, stop = SPLITS[split]
     images, labels = load_digits(return_X_y=True)
@@ -74,7 +74,7 @@ def make_digit_strings(
         their digits, each int32 [L].
 
     Raises:
-        ValueError: an unknown split, or impossible numbers of digits.
+        ValueError: an unknown split, impossible numbers of digits, or what is no integer from 0 on.
 
     >>> features, labels = make_digit_strings(2, "train", seed=0)
     >>> [picture.shape for picture in features]
@@ -82,11 +82,10 @@ def make_digit_strings(
     >>> labels[0]
     array([4, 6, 2, 0, 1, 9, 1, 9], dtype=int32)
     """
-    if not 1 <= min_digits <= max_digits:
-        raise ValueError(
-            f"min_digits={min_digits} and max_digits={max_digits} allow no string: "
-            "choose both at least 1 and min_digits not the larger"
-        )
+    numbers = ("count", count, 0), ("seed", seed, 0), ("min_digits", min_digits, 1)
+    for name, number, least in (*numbers, ("max_digits", max_digits, min_digits)):
+        if not isinstance(number, int | np.integer) or number < least:
+            raise ValueError(f"{name}={number!r}: give an integer, at least {least}")
     images, digits = load_digit_images(split)
     rng = np.random.default_rng(seed)
     lengths = rng.integers(min_digits, max_digits + 1, count)  # [count]
@@ -95,9 +94,9 @@ def make_digit_strings(
     if augment:
         glyphs = warp_images(glyphs, rng)
     glyphs = glyphs * rng.uniform(0.7, 1.0, (len(glyphs), 1, 1)).astype(np.float32)
-    cuts = np.cumsum(lengths)[:-1]
-    features = [_side_by_side(part, rng) for part in np.split(glyphs, cuts)]
-    return features, np.split(digits[chosen], cuts)
+    ends = np.cumsum(lengths)
+    features = [_side_by_side(part, rng) for part in np.split(glyphs, ends)[:-1]]
+    return features, np.split(digits[chosen], ends)[:-1]
 
 
 def _side_by_side(glyphs: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -146,9 +146,10 @@ def make_lesson_pair(whole: Utterance) -> list[Utterance]:
     >>> len(part.waveform) / part.sample_rate  # seconds
     1.2
     """
-    if whole.text != SENTENCE:
+    if getattr(whole, "text", None) != SENTENCE:
+        text = getattr(whole, "text", whole)
         raise ValueError(
-            f"the lesson's pair is cut out of a recording of {SENTENCE!r}, not of {whole.text!r}: "
+            f"the lesson's pair is cut out of a recording of {SENTENCE!r}, not of {text!r}: "
             "pass what load_sentence() or fetch_ldc93s1() returns, or use `cut` with your own times"
         )
     return [whole, whole.cut(0.8, 2.0, whole.text[13:32])]

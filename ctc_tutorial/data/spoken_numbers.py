@@ -50,7 +50,7 @@ def load_spoken_words(split: str) -> list[list[np.ndarray]]:
     >>> voices[0][WORDS.index("seven")].shape
     (3509,)
     """
-    if split not in SPLITS:
+    if not isinstance(split, str) or split not in SPLITS:
         raise ValueError(f"there is no split {split!r}: choose one of {', '.join(SPLITS)}")
     first, last, _ = SPLITS[split]
     with np.load(DATA) as data:
@@ -85,7 +85,7 @@ def make_spoken_numbers(
         int64 [B].
 
     Raises:
-        ValueError: an unknown split, or impossible numbers of words.
+        ValueError: an unknown split, impossible numbers of words, or what is no integer from 0 on.
 
     >>> waveforms, texts, speakers = make_spoken_numbers(2, "test", seed=0)
     >>> texts
@@ -93,11 +93,10 @@ def make_spoken_numbers(
     >>> [round(len(waveform) / SAMPLE_RATE, 1) for waveform in waveforms]  # seconds
     [2.0, 2.3]
     """
-    if not 2 <= min_words <= max_words:
-        raise ValueError(
-            f"min_words={min_words} and max_words={max_words} allow no utterance: "
-            "choose both at least 2 and min_words not the larger"
-        )
+    numbers = ("count", count, 0), ("seed", seed, 0), ("min_words", min_words, 2)
+    for name, number, least in (*numbers, ("max_words", max_words, min_words)):
+        if not isinstance(number, int | np.integer) or number < least:
+            raise ValueError(f"{name}={number!r}: give an integer, at least {least}")
     voices, rng = load_spoken_words(split), np.random.default_rng(seed)
     waveforms: list[np.ndarray] = []
     texts: list[str] = []
