@@ -12,11 +12,14 @@ from .bucketing import bucketed_dataset as bucketed_dataset
 from .bucketing import bucketed_stream as bucketed_stream
 from .data.digit_strings import load_digit_images as load_digit_images
 from .data.digit_strings import make_digit_strings as make_digit_strings
+from .data.people import fetch_people_words as fetch_people_words
+from .data.people import make_people_numbers as make_people_numbers
 from .data.sentence import Utterance as Utterance
 from .data.sentence import fetch_ldc93s1 as fetch_ldc93s1
 from .data.sentence import load_sentence as load_sentence
 from .data.sentence import load_word_times as load_word_times
 from .data.sentence import make_lesson_pair as make_lesson_pair
+from .data.spoken_numbers import compose_numbers as compose_numbers
 from .data.spoken_numbers import load_spoken_words as load_spoken_words
 from .data.spoken_numbers import make_spoken_numbers as make_spoken_numbers
 from .datasets import dense_labels as dense_labels

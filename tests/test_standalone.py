@@ -19,6 +19,7 @@ ALLOWED = {
     "encoders": {"recurrent"},
     "layers": {"losses", "metrics"},
     "models": {"layers"},
+    "people": {"spoken_numbers"},
     "serving": {"decoding"},
 }
 
