@@ -1,6 +1,6 @@
 # CTC in Keras 0.2.0, https://github.com/owner/name, MIT licence, (c) 2026 the authors of CTC in Keras. Keep this line.
 """Encoders: an LSTM, and convolutions for images and for sound. Taught in notebooks 04 (the LSTM),
-07 and 07b (the others). Copy recurrent.py with this file.
+07 and 09 (the others). Copy recurrent.py with this file.
 
 An encoder is a function encoder_fn(features [B, T, F], lengths [B], seed=None) -> (hidden
 [B, T', D], lengths [B] after any striding) on Keras symbolic tensors. What lies beyond an
