@@ -27,6 +27,7 @@ _ROOMS = {
     "encoders": "audio_encoder crnn_encoder image_encoder length_mask lstm_encoder strided_length",
     "encoder_check": "check_encoder",
     "recurrent": "LSTM",
+    "augmentation": "SpecAugment add_noise stretch_time",
     "decoding": "greedy_decode",
     "error_rates": "label_error_rate word_error_rate",
     "serving": "GreedyStream decode_in_processes",

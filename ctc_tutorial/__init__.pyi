@@ -3,6 +3,9 @@
 from .aligner import middle_frames as middle_frames
 from .aligner import share_in_words as share_in_words
 from .aligner import train_aligner as train_aligner
+from .augmentation import SpecAugment as SpecAugment
+from .augmentation import add_noise as add_noise
+from .augmentation import stretch_time as stretch_time
 from .batches import pad_batch as pad_batch
 from .batches import pad_features as pad_features
 from .batches import sparse_labels as sparse_labels

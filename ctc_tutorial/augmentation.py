@@ -4,11 +4,72 @@
 Taught in notebook 09_hearing_what_it_never_heard. This file stands alone: it needs NumPy and Keras.
 """
 
+import math
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
+
+
+def stretch_time(features: np.ndarray, factor: float) -> np.ndarray:
+    """The same features in `factor` times as many frames: slower or faster speech, the same pitch.
+
+    Sound that is played faster is higher, too, as if the speaker were smaller. Changing both, and
+    then the time alone, gives fast low voices and slow high ones. Frames between two others are
+    mixed of them (linear interpolation); keep to factors between 0.5 and 2.
+
+    Args:
+        features: [T, F] with at least one frame.
+        factor: above 1 is slower.
+
+    Returns:
+        float32 [round(factor * T), F], at least one frame; its first and last are those of the
+        features, but for a single one.
+
+    Raises:
+        ValueError: features that are not [T, F] or have no frame, or a factor that is not positive
+            and finite.
+
+    >>> stretch_time(np.array([[0.0], [2.0], [4.0]]), factor=5 / 3)[:, 0].tolist()
+    [0.0, 1.0, 2.0, 3.0, 4.0]
+    """
+    features = np.asarray(features, np.float32)
+    if features.ndim != 2 or len(features) == 0:
+        raise ValueError(f"features of shape {features.shape}: give [T, F] with at least one frame")
+    if not (factor > 0 and math.isfinite(factor)):
+        raise ValueError(f"factor={factor}: give a positive number, above 1 for slower speech")
+    places = np.linspace(0, len(features) - 1, max(1, round(factor * len(features))))
+    before = places.astype(int)
+    after = np.minimum(before + 1, len(features) - 1)
+    share = (places - before)[:, None]
+    return ((1 - share) * features[before] + share * features[after]).astype(np.float32)
+
+
+def add_noise(waveform: np.ndarray, decibels: float, seed: int) -> np.ndarray:
+    """White noise beside the sound, which is `decibels` stronger (signal-to-noise ratio).
+
+    Args:
+        waveform: [N]; its power is the mean over all of it, pauses included.
+        decibels: 20 is a little hiss, 0 as much noise as sound.
+        seed: the same seed gives the same noise.
+
+    Returns:
+        float32 [N].
+
+    Raises:
+        ValueError: a waveform that is not [N] with sound in it.
+
+    >>> noisy = add_noise(np.full(8000, 1000.0), decibels=20, seed=0)
+    >>> round(float(noisy.mean()), -1), round(float(noisy.std()), -1)
+    (1000.0, 100.0)
+    """
+    waveform = np.asarray(waveform, np.float32)
+    if waveform.ndim != 1 or not waveform.any():
+        raise ValueError(f"the waveform of shape {waveform.shape} is not [N], or is silent")
+    strength = np.sqrt(np.mean(waveform**2)) * 10 ** (-decibels / 20)
+    noise = np.random.default_rng(seed).standard_normal(len(waveform), np.float32)
+    return waveform + np.float32(strength) * noise
 
 
 @keras.saving.register_keras_serializable(package="ctc_tutorial")

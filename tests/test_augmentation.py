@@ -1,10 +1,10 @@
-"""SpecAugment: what is hidden, how much of it, and when."""
+"""What SpecAugment hides, how much of it and when; noise of the right strength; other tempos."""
 
 import keras
 import numpy as np
 import pytest
 
-from ctc_tutorial.augmentation import SpecAugment
+from ctc_tutorial.augmentation import SpecAugment, add_noise, stretch_time
 
 B, T, F = 400, 60, 13
 LENGTHS = np.tile([60, 41, 9, 1], B // 4)
@@ -100,3 +100,45 @@ def test_shares_above_one_and_bands_wider_than_the_features_are_refused():
         SpecAugment(time_share=1.5)
     with pytest.raises(ValueError, match="frequency_width=14 is more .* at most 13"):
         SpecAugment(frequency_width=14)(np.ones((1, 5, 13)), np.array([5]))
+
+
+@pytest.mark.parametrize("factor", [0.5, 0.83, 1, 1.21, 2])
+def test_stretching_keeps_the_ends_and_the_shape_in_time(factor):
+    curve = np.sin(np.linspace(0, 3, 80))[:, None] * [1, -2]
+    stretched = stretch_time(curve, factor)
+    assert stretched.dtype == np.float32 and stretched.shape == (round(factor * 80), 2)
+    np.testing.assert_allclose(stretched[[0, -1]], curve[[0, -1]], atol=1e-6)
+    expected = np.sin(np.linspace(0, 3, len(stretched)))[:, None] * [1, -2]
+    np.testing.assert_allclose(stretched, expected, atol=2e-3)
+
+
+def test_stretching_by_one_is_no_change_and_a_frame_is_always_left():
+    features = np.random.default_rng(0).normal(size=(7, 3)).astype(np.float32)
+    np.testing.assert_array_equal(stretch_time(features, 1), features)
+    np.testing.assert_array_equal(stretch_time(features, 0.01), features[:1])
+    np.testing.assert_array_equal(stretch_time(features[:1], 3), features[[0, 0, 0]])
+
+
+@pytest.mark.parametrize("decibels", [-6, 0, 20])
+def test_noise_is_white_and_as_strong_as_told(decibels):
+    tone = 3000 * np.sin(np.arange(80_000) * 0.3)
+    noise = add_noise(tone, decibels, seed=1) - tone
+    measured = 10 * np.log10(np.mean(tone**2) / np.mean(noise**2))
+    assert abs(measured - decibels) < 0.1
+    power = np.abs(np.fft.rfft(noise)[:40_000]).reshape(8, -1) ** 2
+    assert power.mean(axis=1).min() > 0.9 * power.mean()  # as much in every band
+    again, other = (add_noise(tone, decibels, seed) - tone for seed in (1, 2))
+    np.testing.assert_array_equal(noise, again)
+    assert abs(np.corrcoef(noise, other)[0, 1]) < 0.02
+
+
+def test_what_can_not_be_stretched_or_heard_is_refused():
+    for factor in (0, -1, np.nan, np.inf):
+        with pytest.raises(ValueError, match="factor=.* positive"):
+            stretch_time(np.ones((4, 2)), factor)
+    for features in (np.ones((0, 2)), np.ones(4)):
+        with pytest.raises(ValueError, match="at least one frame"):
+            stretch_time(features, 1.1)
+    for waveform in (np.zeros(8), np.ones((8, 2)), []):
+        with pytest.raises(ValueError, match="or is silent"):
+            add_noise(waveform, 10, seed=0)
