@@ -96,9 +96,9 @@ def test_negative_numbers_are_refused(option):
 
 
 def test_shares_above_one_and_bands_wider_than_the_features_are_refused():
-    with pytest.raises(ValueError, match="time_share=1.5: give 0 or more, and a share of at most"):
+    with pytest.raises(ValueError, match=r"time_share=1\.5: give 0 or more, and a share of at most"):
         SpecAugment(time_share=1.5)
-    with pytest.raises(ValueError, match="frequency_width=14 is more .* at most 13"):
+    with pytest.raises(ValueError, match=r"frequency_width=14 is more .* at most 13"):
         SpecAugment(frequency_width=14)(np.ones((1, 5, 13)), np.array([5]))
 
 
@@ -134,7 +134,7 @@ def test_noise_is_white_and_as_strong_as_told(decibels):
 
 def test_what_can_not_be_stretched_or_heard_is_refused():
     for factor in (0, -1, np.nan, np.inf):
-        with pytest.raises(ValueError, match="factor=.* positive"):
+        with pytest.raises(ValueError, match=r"factor=.* positive"):
             stretch_time(np.ones((4, 2)), factor)
     for features in (np.ones((0, 2)), np.ones(4)):
         with pytest.raises(ValueError, match="at least one frame"):

@@ -182,7 +182,9 @@ def test_the_same_arguments_give_the_same_utterances(people):
 def test_bad_arguments():
     with pytest.raises(ValueError, match="no split 'dev': choose train or test"):
         make_people_numbers(1, "dev", 0)
-    with pytest.raises(ValueError, match="nobody is called 'Theo': hold out george, .* or yweweler"):
+    with pytest.raises(
+        ValueError, match=r"nobody is called 'Theo': hold out george, .* or yweweler"
+    ):
         make_people_numbers(1, "test", 0, held_out="Theo")
 
 
