@@ -96,7 +96,7 @@ def test_negative_numbers_are_refused(option):
 
 
 def test_shares_above_one_and_bands_wider_than_the_features_are_refused():
-    with pytest.raises(ValueError, match=r"time_share=1\.5: give 0 or more, and a share of at most"):
+    with pytest.raises(ValueError, match=r"time_share=1\.5: give 0 or more, .* at most 1"):
         SpecAugment(time_share=1.5)
     with pytest.raises(ValueError, match=r"frequency_width=14 is more .* at most 13"):
         SpecAugment(frequency_width=14)(np.ones((1, 5, 13)), np.array([5]))
