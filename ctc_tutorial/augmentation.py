@@ -156,21 +156,20 @@ class SpecAugment(keras.layers.Layer):
     def call(self, features: Any, feature_length: Any, training: bool = False) -> Any:
         if not training:
             return features
-        options, (batch, frames, _) = self.options, ops.shape(features)
+        options: dict[str, Any] = self.options
+        batch, frames, _ = ops.shape(features)
         lengths = ops.expand_dims(ops.cast(feature_length, "float32"), 1)  # [B, 1]
         widest = ops.minimum(float(options["time_width"]), options["time_share"] * lengths)
         spans = self._drawn(batch, options["time_masks"], frames, widest, lengths)  # [B, T]
-        bands = self._drawn(
-            *(batch, options["frequency_masks"], features.shape[2]),
-            ops.full_like(lengths, options["frequency_width"]),
-            ops.full_like(lengths, features.shape[2]),
-        )  # [B, F]
+        size, all_of_it = features.shape[2], ops.full_like(lengths, features.shape[2])
+        widest = ops.full_like(lengths, options["frequency_width"])
+        bands = self._drawn(batch, options["frequency_masks"], size, widest, all_of_it)  # [B, F]
         places = ops.cast(ops.arange(frames), "float32")
         hidden = ops.expand_dims(spans, 2) | ops.expand_dims(bands, 1)
         hidden = hidden & ops.expand_dims(places < lengths, 2)
         return ops.where(hidden, ops.zeros_like(features), features)
 
-    def _drawn(self, batch: Any, masks: int, size: Any, widest: Any, lengths: Any) -> Any:
+    def _drawn(self, batch: Any, masks: Any, size: Any, widest: Any, lengths: Any) -> Any:
         """Which of `size` places lie in one of `masks` stretches within `lengths`: bool [B, size].
 
         Widths are drawn uniformly from 0 to `widest` [B, 1], then starts from those that fit."""

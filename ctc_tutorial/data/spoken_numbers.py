@@ -136,16 +136,16 @@ def compose_numbers(
     rng = np.random.default_rng(seed)
     waveforms: list[np.ndarray] = []
     texts: list[str] = []
-    speakers: list[np.integer] = []
+    speakers: list[int] = []
     while len(texts) < count:
         digits = rng.integers(0, 10, rng.integers(min_words, max_words + 1))
         if digits.sum() % 4 in remainders:
-            speakers.append(rng.integers(len(voices)))
-            takes = [voices[speakers[-1]][d] for d in digits]
-            words = [take[rng.integers(len(take))] for take in takes]
+            speakers.append(int(rng.integers(len(voices))))
+            takes = [voices[speakers[-1]][int(digit)] for digit in digits]
+            words = [take[int(rng.integers(len(take)))] for take in takes]
             waveforms.append(_utterance(words, rng, augment))
             texts.append(" ".join(WORDS[d] for d in digits))
-    return waveforms, texts, np.array(speakers)
+    return waveforms, texts, np.array(speakers, np.int64)
 
 
 def _utterance(words: list[np.ndarray], rng: np.random.Generator, augment: bool) -> np.ndarray:
