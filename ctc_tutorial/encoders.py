@@ -193,8 +193,8 @@ def audio_encoder(
         features: such as MFCC, best with mean 0 and standard deviation 1 per coefficient and
             utterance, which takes away much of what distinguishes voices.
         lengths: frames, [B].
-        reduction: 4, or 8 for labels as long as words, which are learnt faster then, but not for
-            letters (benchmarks/people.md): pools a third time in place of the dilation.
+        reduction: 4, or 8 for labels as long as words, but not for letters (benchmarks/people.md);
+            8 pools a third time in place of the dilation.
         seed: of initial weights and dropout; by default they differ from call to call.
 
     Raises:
