@@ -27,6 +27,7 @@ _ROOMS = {
     "encoders": "audio_encoder crnn_encoder image_encoder length_mask lstm_encoder strided_length",
     "encoder_check": "check_encoder",
     "recurrent": "LSTM",
+    "augmentation": "SpecAugment add_noise stretch_time",
     "decoding": "greedy_decode",
     "error_rates": "label_error_rate word_error_rate",
     "serving": "GreedyStream decode_in_processes",
@@ -48,7 +49,8 @@ _ROOMS = {
     "reader": "Reading characters_and_rate read_best_path reading_model",
     "data.sentence": "Utterance fetch_ldc93s1 load_sentence load_word_times make_lesson_pair",
     "data.digit_strings": "load_digit_images make_digit_strings",
-    "data.spoken_numbers": "load_spoken_words make_spoken_numbers",
+    "data.spoken_numbers": "compose_numbers load_spoken_words make_spoken_numbers",
+    "data.people": "fetch_people_words make_people_numbers",
     "data.practice_folder": "load_voices make_practice_folder",
 }
 _HOME = {name: room for room, names in _ROOMS.items() for name in names.split()}

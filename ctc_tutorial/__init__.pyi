@@ -3,6 +3,9 @@
 from .aligner import middle_frames as middle_frames
 from .aligner import share_in_words as share_in_words
 from .aligner import train_aligner as train_aligner
+from .augmentation import SpecAugment as SpecAugment
+from .augmentation import add_noise as add_noise
+from .augmentation import stretch_time as stretch_time
 from .batches import pad_batch as pad_batch
 from .batches import pad_features as pad_features
 from .batches import sparse_labels as sparse_labels
@@ -13,6 +16,8 @@ from .bucketing import bucketed_stream as bucketed_stream
 from .cleaning import clean_texts as clean_texts
 from .data.digit_strings import load_digit_images as load_digit_images
 from .data.digit_strings import make_digit_strings as make_digit_strings
+from .data.people import fetch_people_words as fetch_people_words
+from .data.people import make_people_numbers as make_people_numbers
 from .data.practice_folder import load_voices as load_voices
 from .data.practice_folder import make_practice_folder as make_practice_folder
 from .data.sentence import Utterance as Utterance
@@ -20,6 +25,7 @@ from .data.sentence import fetch_ldc93s1 as fetch_ldc93s1
 from .data.sentence import load_sentence as load_sentence
 from .data.sentence import load_word_times as load_word_times
 from .data.sentence import make_lesson_pair as make_lesson_pair
+from .data.spoken_numbers import compose_numbers as compose_numbers
 from .data.spoken_numbers import load_spoken_words as load_spoken_words
 from .data.spoken_numbers import make_spoken_numbers as make_spoken_numbers
 from .datasets import dense_labels as dense_labels

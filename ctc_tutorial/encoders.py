@@ -1,6 +1,6 @@
 # CTC in Keras 0.2.0, https://github.com/owner/name, MIT licence, (c) 2026 the authors of CTC in Keras. Keep this line.
 """Encoders: an LSTM, and convolutions for images and for sound. Taught in notebooks 04 (the LSTM),
-07 and 07b (the others). Copy recurrent.py with this file.
+07 and 09 (the others). Copy recurrent.py with this file.
 
 An encoder is a function encoder_fn(features [B, T, F], lengths [B], seed=None) -> (hidden
 [B, T', D], lengths [B] after any striding) on Keras symbolic tensors. What lies beyond an
@@ -181,7 +181,9 @@ def crnn_encoder(
     return layers.Dropout(0.2, seed=next(seeds))(x), lengths
 
 
-def audio_encoder(features: Any, lengths: Any, seed: int | None = None) -> tuple[Any, Any]:
+def audio_encoder(
+    features: Any, lengths: Any, reduction: int = 4, seed: int | None = None
+) -> tuple[Any, Any]:
     """Convolutions over features of sound, 100 frames a second: [B, T, F] -> [B, T // 4, 64].
 
     Two convolutions, each pooled by 2, then two over seven frames, the last of them dilated. A
@@ -191,18 +193,26 @@ def audio_encoder(features: Any, lengths: Any, seed: int | None = None) -> tuple
         features: such as MFCC, best with mean 0 and standard deviation 1 per coefficient and
             utterance, which takes away much of what distinguishes voices.
         lengths: frames, [B].
+        reduction: 4, or 8 for labels as long as words, but not for letters (benchmarks/people.md);
+            8 pools a third time in place of the dilation.
         seed: of initial weights and dropout; by default they differ from call to call.
+
+    Raises:
+        ValueError: another reduction.
 
     >>> hidden, lengths = audio_encoder(np.ones((2, 40, 13)), np.array([40, 31]))
     >>> hidden.shape, np.array(lengths).tolist()
     (TensorShape([2, 10, 64]), [10, 7])
     """
+    if reduction not in (4, 8):
+        raise ValueError(f"reduction={reduction!r}: choose 4 or 8")
     seeds, x = _seeds(seed), _zeroed(features, lengths)
     for _ in range(2):
         x, lengths = _conv1d(x, lengths, 64, 5, seeds, pool=2)
-    for dilation in (1, 2):
-        x = layers.Dropout(0.2, seed=next(seeds))(x)
-        x, lengths = _conv1d(x, lengths, 64, 7, seeds, dilation=dilation)
+    x = layers.Dropout(0.2, seed=next(seeds))(x)
+    x, lengths = _conv1d(x, lengths, 64, 7, seeds, pool=reduction // 4)
+    x = layers.Dropout(0.2, seed=next(seeds))(x)
+    x, lengths = _conv1d(x, lengths, 64, 7, seeds, dilation=8 // reduction)
     return layers.Dropout(0.2, seed=next(seeds))(x), lengths
 
 

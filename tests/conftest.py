@@ -46,3 +46,12 @@ def pair(request) -> list[tuple[np.ndarray, np.ndarray]]:
         (mfcc_features(u.waveform, u.sample_rate), alphabet.encode(u.text))
         for u in make_lesson_pair(whole)
     ]
+
+
+@pytest.fixture(scope="session")
+def people() -> Path:
+    """The folder that holds the recordings of people; never downloaded by a test."""
+    folder = Path(os.environ.get("CTC_TUTORIAL_DATA", RECORDINGS))
+    if not (folder / "fsdd.zip").exists():
+        pytest.skip("fsdd.zip is neither in CTC_TUTORIAL_DATA nor in ../shared/data")
+    return folder

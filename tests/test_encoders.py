@@ -26,7 +26,14 @@ def both_ways(features, lengths, seed=None):
     return lstm_encoder(features, lengths, 8, bidirectional=True, seed=seed)
 
 
-ENCODERS = [(image_encoder, 12), (crnn_encoder, 12), (audio_encoder, 13), (both_ways, 13)]
+def reducing_more(features, lengths, seed=None):
+    return audio_encoder(features, lengths, reduction=8, seed=seed)
+
+
+ENCODERS = [
+    *((image_encoder, 12), (crnn_encoder, 12), (audio_encoder, 13), (reducing_more, 13)),
+    (both_ways, 13),
+]
 
 
 @pytest.mark.parametrize("padding", ["valid", "same"])
@@ -211,3 +218,13 @@ def test_length_mask_of_huge_lengths_and_of_none():
             length_mask(x, lengths)
     with pytest.raises(ValueError, match="x must be"):
         length_mask(np.zeros(2), [2, 3])
+
+
+def test_the_audio_encoder_keeps_a_fourth_or_an_eighth_of_the_frames():
+    features, lengths = np.ones((2, 43, 13), np.float32), np.array([43, 31])
+    for reduction, frames in ((4, [10, 7]), (8, [5, 3])):
+        hidden, left = audio_encoder(features, lengths, reduction=reduction, seed=0)
+        assert hidden.shape == (2, frames[0], 64) and np.array(left).tolist() == frames
+    for reduction in (2, 6, 16, None):
+        with pytest.raises(ValueError, match="choose 4 or 8"):
+            audio_encoder(features, lengths, reduction=reduction)

@@ -5,7 +5,12 @@ import itertools
 import numpy as np
 import pytest
 
-from ctc_tutorial.data.spoken_numbers import WORDS, load_spoken_words, make_spoken_numbers
+from ctc_tutorial.data.spoken_numbers import (
+    WORDS,
+    compose_numbers,
+    load_spoken_words,
+    make_spoken_numbers,
+)
 
 PARTS = {"train": 20, "dev": 4, "final": 24, "test": 8}
 
@@ -107,3 +112,15 @@ def test_bad_arguments():
     for limits in ((1, 3), (4, 3)):
         with pytest.raises(ValueError, match="at least"):
             make_spoken_numbers(1, "train", 0, *limits)
+
+
+def test_composing_draws_from_all_takes_and_refuses_what_would_never_end():
+    voice = [[np.full(800, 1000.0 * (take + 1)) for take in range(3)] for _ in range(10)]
+    waveforms, _, _ = compose_numbers([voice], (0, 1, 2, 3), 50, seed=0)
+    loudest = [np.abs(waveform).max() for waveform in waveforms]
+    assert max(loudest) > 2200 and min(loudest) < 2000  # takes of 1,000 to 3,000, times 0.5 to 1
+    for voices in ([], [voice[:9]], [[*voice[:9], []]]):
+        with pytest.raises(ValueError, match="at least one take of ten digits"):
+            compose_numbers(voices, (0,), 1, seed=0)
+    with pytest.raises(ValueError, match=r"remainders=\(4,\): choose from"):
+        compose_numbers([voice], (4,), 1, seed=0)

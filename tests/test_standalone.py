@@ -20,6 +20,7 @@ ALLOWED = {
     "folders": {"cleaning", "recordings", "speech", "transcripts"},
     "layers": {"losses", "metrics"},
     "models": {"layers"},
+    "people": {"spoken_numbers"},
     "practice_folder": {"spoken_numbers"},
     "recordings": {"speech"},
     "serving": {"decoding"},

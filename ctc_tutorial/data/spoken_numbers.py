@@ -1,5 +1,5 @@
 # CTC in Keras 0.2.0, https://github.com/owner/name, MIT licence, (c) 2026 the authors of CTC in Keras. Keep this line.
-"""Spoken number words, to generalise on. Used in notebook 07b_hearing_what_it_never_saw.
+"""Spoken number words, to generalise on. Used in notebook 09_hearing_what_it_never_heard.
 
 The words "zero" to "nine" were spoken once by each of 32 voices of eSpeak NG (US and British
 English), by the repository's script `scripts/make_spoken_digits.py`, and are kept in
@@ -16,6 +16,7 @@ the remainder of the sum of its digits divided by 4):
 This file stands alone (with `spoken_digits.npz` beside it): it needs NumPy.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -93,22 +94,57 @@ def make_spoken_numbers(
     >>> [round(len(waveform) / SAMPLE_RATE, 1) for waveform in waveforms]  # seconds
     [2.0, 2.3]
     """
+    return compose_numbers(
+        [[[word] for word in voice] for voice in load_spoken_words(split)],
+        *(SPLITS[split][2], count, seed, min_words, max_words, augment),
+    )
+
+
+def compose_numbers(
+    voices: Sequence[Sequence[Sequence[np.ndarray]]],
+    remainders: Sequence[int],
+    count: int,
+    seed: int,
+    min_words: int = 2,
+    max_words: int = 5,
+    augment: bool = False,
+) -> tuple[list[np.ndarray], list[str], np.ndarray]:
+    """`make_spoken_numbers` with recordings of your own.
+
+    Args:
+        voices: of each voice, of each digit, its takes: one waveform [N] or more, 8 kHz.
+        remainders: sequences whose sum of digits, divided by 4, leaves one of these are said.
+        count, seed, min_words, max_words, augment: as for `make_spoken_numbers`.
+
+    Raises:
+        ValueError: no voice, a digit without a take, no remainder, or impossible numbers of words.
+
+    >>> beeps = [[np.ones(800)] for digit in range(10)]
+    >>> waveforms, texts, speakers = compose_numbers([beeps], (0, 1), count=2, seed=0)
+    >>> texts, speakers.tolist()
+    (['six five two three zero', 'two three'], [0, 0])
+    """
     numbers = ("count", count, 0), ("seed", seed, 0), ("min_words", min_words, 2)
     for name, number, least in (*numbers, ("max_words", max_words, min_words)):
         if not isinstance(number, int | np.integer) or number < least:
             raise ValueError(f"{name}={number!r}: give an integer, at least {least}")
-    voices, rng = load_spoken_words(split), np.random.default_rng(seed)
+    if not set(remainders) & {0, 1, 2, 3}:
+        raise ValueError(f"remainders={remainders!r}: choose from 0, 1, 2 and 3")
+    if not voices or not all(len(voice) == 10 and all(voice) for voice in voices):
+        raise ValueError("give at least one voice, and each voice at least one take of ten digits")
+    rng = np.random.default_rng(seed)
     waveforms: list[np.ndarray] = []
     texts: list[str] = []
-    speakers: list[np.integer] = []
+    speakers: list[int] = []
     while len(texts) < count:
         digits = rng.integers(0, 10, rng.integers(min_words, max_words + 1))
-        if digits.sum() % 4 in SPLITS[split][2]:
-            speakers.append(rng.integers(len(voices)))
-            words = [voices[speakers[-1]][d] for d in digits]
+        if digits.sum() % 4 in remainders:
+            speakers.append(int(rng.integers(len(voices))))
+            takes = [voices[speakers[-1]][int(digit)] for digit in digits]
+            words = [take[int(rng.integers(len(take)))] for take in takes]
             waveforms.append(_utterance(words, rng, augment))
             texts.append(" ".join(WORDS[d] for d in digits))
-    return waveforms, texts, np.array(speakers)
+    return waveforms, texts, np.array(speakers, np.int64)
 
 
 def _utterance(words: list[np.ndarray], rng: np.random.Generator, augment: bool) -> np.ndarray:
