@@ -43,6 +43,7 @@ _ROOMS = {
     "transcripts": "read_transcripts",
     "data.sentence": "Utterance fetch_ldc93s1 load_sentence load_word_times make_lesson_pair",
     "data.digit_strings": "load_digit_images make_digit_strings",
+    "data.captchas": "make_captchas",
     "data.spoken_numbers": "load_spoken_words make_spoken_numbers",
 }
 _HOME = {name: room for room, names in _ROOMS.items() for name in names.split()}

@@ -1,7 +1,7 @@
 # CTC in Keras 0.2.0, https://github.com/owner/name, MIT licence, (c) 2026 the authors of CTC in Keras. Keep this line.
 """Watching a training, resuming one that was killed, and the lesson's optimizer. Stands alone.
 
-Taught in notebook 07_reading_what_it_never_saw; the optimizer in 00_start_here.
+Taught in notebook 08_reading_what_it_never_saw; the optimizer in 00_start_here.
 """
 
 import json

@@ -1,5 +1,5 @@
 # CTC in Keras 0.2.0, https://github.com/owner/name, MIT licence, (c) 2026 the authors of CTC in Keras. Keep this line.
-"""Your own recordings and their texts, from a table. Taught in 07_reading_what_it_never_saw.
+"""Your own recordings and their texts, from a table. Taught in 08_reading_what_it_never_saw.
 
 This file stands alone: it needs nothing but Python.
 """
