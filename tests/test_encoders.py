@@ -26,7 +26,17 @@ def both_ways(features, lengths, seed=None):
     return lstm_encoder(features, lengths, 8, bidirectional=True, seed=seed)
 
 
-ENCODERS = [(image_encoder, 12), (crnn_encoder, 12), (audio_encoder, 13), (both_ways, 13)]
+def pooled_early(features, lengths, seed=None):
+    return crnn_encoder(features, lengths, 8, pools=((2, 2), (2, 2), (1, 2)), seed=seed)
+
+
+ENCODERS = [
+    (image_encoder, 12),
+    (crnn_encoder, 12),
+    (pooled_early, 16),
+    (audio_encoder, 13),
+    (both_ways, 13),
+]
 
 
 @pytest.mark.parametrize("padding", ["valid", "same"])
