@@ -44,22 +44,22 @@ FONTS = ("DejaVuSansMono", "DejaVuSans", "DejaVuSerif")  # matplotlib brings the
 FONT_NOTE = """Trained on the package's font, DroidSansMono, alone. The rows of other fonts, 500
 captchas each, show that it learnt that font."""
 HEAD = "| encoder | seed | label error rate | captchas with a mistake | fit, s | fit, CPU s |"
-EXAMPLE = """The design of the captcha example on keras.io (examples/vision/captcha_ocr.py, last
-modified 2024-03-13): pictures stretched to 200 x 50, two convolutions (32, 64) each pooled by 2, a dense
-layer of 64, bidirectional LSTMs of 128 and 64, softmax; Adam at 1e-3, batches of 16. Trained on
-the same captchas for the CPU time that `crnn` took with this seed; it stops for nothing else.
-Its conventions differ from one another: the 36 characters are classes 1 to 36 and class 0 is
-`[UNK]`. It trains with the blank last, class 37 (`tf.compat.v1.nn.ctc_loss`), and decodes with
-`keras.ops.ctc_decode`, whose blank is class 0 unless told: the true blank stays in the text,
-where `StringLookup` writes `[UNK]` for it. Each counts as one label too many here. In Keras
-3.15 its decoding function moreover stops with a `TypeError`, as it takes the dense result for a
-sparse one; the first rate is without that line, whose result it does not use. The second
+EXAMPLE = """The design of the captcha example on keras.io (examples/vision/captcha_ocr.py,
+last modified 2024-03-13): pictures stretched to 200 x 50, two convolutions (32, 64) each pooled
+by 2, a dense layer of 64, bidirectional LSTMs of 128 and 64, softmax; Adam at 1e-3, batches of
+16. Trained on the same captchas for the CPU time that `crnn` took with this seed; it stops for
+nothing else. Its conventions differ from one another: the 36 characters are classes 1 to 36 and
+class 0 is `[UNK]`. It trains with the blank last, class 37 (`tf.compat.v1.nn.ctc_loss`), and
+decodes with `keras.ops.ctc_decode`, whose blank is class 0 unless told: the true blank stays in
+the text, where `StringLookup` writes `[UNK]` for it. Each counts as one label too many here. In
+Keras 3.15 its decoding function moreover stops with a `TypeError`, as it takes the dense result
+for a sparse one; the first rate is without that line, whose result it does not use. The second
 decodes with the blank of the training.
 """
-REDUCTION = """`crnn_encoder` on the first third of the captchas, half as many epochs, seed 0, other
-pools. What the lengths rule out is counted on the test captchas: a captcha needs a frame per character
-and one more between equal neighbours. `infeasible="skip"` passes over them in training; in the
-test they count as they are read.
+REDUCTION = """`crnn_encoder` on the first third of the captchas, half as many epochs, seed 0,
+other pools. What the lengths rule out is counted on the test captchas: a captcha needs a frame
+per character and one more between equal neighbours. `infeasible="skip"` passes over them in
+training; in the test they count as they are read.
 """
 
 
