@@ -92,5 +92,5 @@ def _seeded_image_module(rng: random.Random) -> ModuleType:
         raise ImportError(message) from error
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    module.secrets = _Seeded(rng)
+    vars(module)["secrets"] = _Seeded(rng)
     return module
