@@ -152,8 +152,11 @@ def image_encoder(
         lengths: widths in columns, [B].
         pools: how much each of the convolutions is pooled (along, across) the line. What is pooled
             early costs the later ones no time: for images of 32 rows or more, where the default
-            would take long, ((2, 2), (1, 2), (1, 2)) halves it.
+            would take long, ((2, 2), (1, 2), (1, 2)) halves that.
         seed: of initial weights and dropout; by default they differ from call to call.
+
+    Raises:
+        ValueError: pools of more or fewer than 3 convolutions.
 
     >>> hidden, lengths = image_encoder(np.ones((2, 40, 12)), np.array([40, 31]))
     >>> hidden.shape, np.array(lengths).tolist()
@@ -222,6 +225,8 @@ def audio_encoder(features: Any, lengths: Any, seed: int | None = None) -> tuple
 
 def _convolved_image(x, lengths, pools, seeds):
     """x [B, W, H] -> [B, W // 2, H // 4 * 64], by the default pools, and its lengths."""
+    if len(pools) != 3:
+        raise ValueError(f"pools={pools!r}: give (along, across) for each of the 3 convolutions")
     x = _zeroed(x, lengths)
     x = layers.Reshape((-1, x.shape[2], 1))(x)  # [B, W, H, 1]
     for filters, pool in zip((16, 32, 64), pools, strict=True):

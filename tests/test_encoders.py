@@ -75,6 +75,16 @@ def test_same_padding_with_a_wide_kernel_depends_on_the_padded_length():
         assert (not np.allclose(one, other)) is shifted
 
 
+def test_pools_decide_how_many_frames_are_left_and_there_are_three():
+    x, lengths = np.ones((2, 41, 32), np.float32), np.array([41, 30])
+    for pools, factor in ((((1, 2), (1, 2), (1, 4)), 1), (((2, 2), (2, 2), (2, 1)), 8)):
+        hidden, frames = image_encoder(x, lengths, pools=pools)
+        assert hidden.shape == (2, 41 // factor, 128)
+        assert np.array(frames).tolist() == [41 // factor, 30 // factor]
+    with pytest.raises(ValueError, match="each of the 3 convolutions"):
+        crnn_encoder(x, lengths, pools=((2, 2), (2, 2)))
+
+
 @pytest.mark.parametrize(("encoder", "num_features"), ENCODERS)
 def test_padding_changes_nothing(encoder, num_features):
     """Neither outputs, in training and after it, nor the statistics that training leaves."""

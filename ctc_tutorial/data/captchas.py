@@ -29,7 +29,8 @@ def make_captchas(
     """Draw captchas of five characters, each drawn at random from the 36 of `CHARACTERS`.
 
     Small letters, because each character is stretched to the same height: a capital O is then
-    nearly a zero. A small one still is, at times; nobody reads these captchas without a mistake.
+    nearly a zero. A small one still is, at times, and neighbours may hide each other: there are
+    captchas that nobody can read.
 
     Args:
         count: how many.
