@@ -1,4 +1,4 @@
-"""The trainings of notebooks 07 and 09 beside the same work in PyTorch; writes convolutions.md.
+"""The trainings of notebooks 08 and 09 beside the same work in PyTorch; writes convolutions.md.
 
     python benchmarks/convolutions.py [--rounds 5]
 

@@ -49,6 +49,7 @@ _ROOMS = {
     "reader": "Reading characters_and_rate read_best_path reading_model",
     "data.sentence": "Utterance fetch_ldc93s1 load_sentence load_word_times make_lesson_pair",
     "data.digit_strings": "load_digit_images make_digit_strings",
+    "data.captchas": "make_captchas",
     "data.spoken_numbers": "compose_numbers load_spoken_words make_spoken_numbers",
     "data.people": "fetch_people_words make_people_numbers",
     "data.practice_folder": "load_voices make_practice_folder",

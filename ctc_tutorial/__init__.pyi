@@ -14,6 +14,7 @@ from .beam_search import beam_search_decode as beam_search_decode
 from .bucketing import bucketed_dataset as bucketed_dataset
 from .bucketing import bucketed_stream as bucketed_stream
 from .cleaning import clean_texts as clean_texts
+from .data.captchas import make_captchas as make_captchas
 from .data.digit_strings import load_digit_images as load_digit_images
 from .data.digit_strings import make_digit_strings as make_digit_strings
 from .data.people import fetch_people_words as fetch_people_words

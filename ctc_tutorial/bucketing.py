@@ -1,5 +1,5 @@
 # CTC in Keras 0.2.0, https://github.com/owner/name, MIT licence, (c) 2026 the authors of CTC in Keras. Keep this line.
-"""Batches of utterances of similar length. Taught in notebook 07_reading_what_it_never_saw.
+"""Batches of utterances of similar length. Taught in notebook 08_reading_what_it_never_saw.
 
 Copy batches.py with this file.
 """

@@ -1,6 +1,6 @@
 # CTC in Keras 0.2.0, https://github.com/owner/name, MIT licence, (c) 2026 the authors of CTC in Keras. Keep this line.
 """Encoders: an LSTM, and convolutions for images and for sound. Taught in notebooks 04 (the LSTM),
-07 and 09 (the others). Copy recurrent.py with this file.
+08 and 09 (the others). Copy recurrent.py with this file.
 
 An encoder is a function encoder_fn(features [B, T, F], lengths [B], seed=None) -> (hidden
 [B, T', D], lengths [B] after any striding) on Keras symbolic tensors. What lies beyond an
@@ -8,7 +8,7 @@ utterance's length must change nothing for the others, neither in prediction nor
 models are made of Keras's own layers and operations: saved, they load without this file.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
@@ -16,6 +16,8 @@ import numpy as np
 from keras import layers, ops
 
 from .recurrent import LSTM
+
+_POOLS = ((2, 1), (1, 2), (1, 2))
 
 
 def length_mask(x: Any, lengths: Any) -> Any:
@@ -134,7 +136,12 @@ def lstm_encoder(
     return both(features, mask=length_mask(features, lengths)), lengths
 
 
-def image_encoder(features: Any, lengths: Any, seed: int | None = None) -> tuple[Any, Any]:
+def image_encoder(
+    features: Any,
+    lengths: Any,
+    pools: Sequence[tuple[int, int]] = _POOLS,
+    seed: int | None = None,
+) -> tuple[Any, Any]:
     """Convolutions over a line of writing: [B, W, H] -> [B, W // 2, 128].
 
     Three 2-D convolutions, pooled by 2 along the line and by 4 across it, then a 1-D convolution
@@ -143,28 +150,38 @@ def image_encoder(features: Any, lengths: Any, seed: int | None = None) -> tuple
     Args:
         features: images with their columns as frames; H is at least 4.
         lengths: widths in columns, [B].
+        pools: how much each of the convolutions is pooled (along, across) the line. What is pooled
+            early costs the later ones no time: for images of 32 rows or more, where the default
+            would take long, ((2, 2), (1, 2), (1, 2)) halves that.
         seed: of initial weights and dropout; by default they differ from call to call.
+
+    Raises:
+        ValueError: pools of more or fewer than 3 convolutions.
 
     >>> hidden, lengths = image_encoder(np.ones((2, 40, 12)), np.array([40, 31]))
     >>> hidden.shape, np.array(lengths).tolist()
     (TensorShape([2, 20, 128]), [20, 15])
     """
     seeds = _seeds(seed)
-    x, lengths = _convolved_image(features, lengths, seeds)
+    x, lengths = _convolved_image(features, lengths, pools, seeds)
     x = layers.Dropout(0.2, seed=next(seeds))(x)
     x, lengths = _conv1d(x, lengths, 128, 5, seeds)
     return layers.Dropout(0.2, seed=next(seeds))(x), lengths
 
 
 def crnn_encoder(
-    features: Any, lengths: Any, units: int = 64, seed: int | None = None
+    features: Any,
+    lengths: Any,
+    units: int = 64,
+    pools: Sequence[tuple[int, int]] = _POOLS,
+    seed: int | None = None,
 ) -> tuple[Any, Any]:
     """Convolutions, then a bidirectional LSTM (CRNN): [B, W, H] -> [B, W // 2, 2 * units].
 
     The convolutions are those of `image_encoder`; the LSTM lets a frame see the whole line.
 
     Args:
-        features, lengths, seed: as for `image_encoder`.
+        features, lengths, pools, seed: as for `image_encoder`.
         units: of each direction of the LSTM.
 
     Source: Shi, Bai and Yao, "An End-to-End Trainable Neural Network for Image-Based Sequence
@@ -175,7 +192,7 @@ def crnn_encoder(
     (TensorShape([2, 20, 128]), [20, 15])
     """
     seeds = _seeds(seed)
-    x, lengths = _convolved_image(features, lengths, seeds)
+    x, lengths = _convolved_image(features, lengths, pools, seeds)
     x = layers.Dropout(0.2, seed=next(seeds))(x)
     x, lengths = lstm_encoder(x, lengths, units, bidirectional=True, seed=next(seeds))
     return layers.Dropout(0.2, seed=next(seeds))(x), lengths
@@ -216,11 +233,13 @@ def audio_encoder(
     return layers.Dropout(0.2, seed=next(seeds))(x), lengths
 
 
-def _convolved_image(x, lengths, seeds):
-    """x [B, W, H] -> [B, W // 2, H // 4 * 64] and its lengths."""
+def _convolved_image(x, lengths, pools, seeds):
+    """x [B, W, H] -> [B, W // 2, H // 4 * 64], by the default pools, and its lengths."""
+    if len(pools) != 3:
+        raise ValueError(f"pools={pools!r}: give (along, across) for each of the 3 convolutions")
     x = _zeroed(x, lengths)
     x = layers.Reshape((-1, x.shape[2], 1))(x)  # [B, W, H, 1]
-    for filters, pool in ((16, (2, 1)), (32, (1, 2)), (64, (1, 2))):
+    for filters, pool in zip((16, 32, 64), pools, strict=True):
         start = keras.initializers.GlorotUniform(next(seeds))
         x = layers.Conv2D(filters, 3, padding="same", use_bias=False, kernel_initializer=start)(x)
         x = layers.MaxPooling2D(pool)(x)  # before the norm, which then works on half the values

@@ -1,7 +1,7 @@
 # CTC in Keras 0.2.0, https://github.com/owner/name, MIT licence, (c) 2026 the authors of CTC in Keras. Keep this line.
 """What a model takes for what: references and predictions side by side, counted and drawn.
 
-Taught in notebook 07_reading_what_it_never_saw. This file stands alone: it needs NumPy and
+Taught in notebook 08_reading_what_it_never_saw. This file stands alone: it needs NumPy and
 matplotlib.
 """
 

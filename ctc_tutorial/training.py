@@ -1,7 +1,7 @@
 # CTC in Keras 0.2.0, https://github.com/owner/name, MIT licence, (c) 2026 the authors of CTC in Keras. Keep this line.
 """Watching a training, keeping its best, resuming one that was killed; the lesson's optimizer.
 
-Stands alone. Taught in notebooks 07_reading_what_it_never_saw and 10_your_own_data (`KeepBest`);
+Stands alone. Taught in notebooks 08_reading_what_it_never_saw and 10_your_own_data (`KeepBest`);
 the optimizer in 00_start_here.
 """
 
@@ -51,7 +51,8 @@ class DecodedSamples(keras.callbacks.Callback):
         print_fn: called with each line.
 
     Raises:
-        ValueError: `every` that is no integer from 1 on; while training, another number of texts than of references.
+        ValueError: `every` that is no integer from 1 on; while training, another number of texts
+            than of references.
 
     >>> x, model = keras.ops.zeros((1, 1)), keras.Sequential([keras.layers.Dense(1)])
     >>> model.compile("sgd", "mse")

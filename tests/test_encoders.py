@@ -30,8 +30,16 @@ def reducing_more(features, lengths, seed=None):
     return audio_encoder(features, lengths, reduction=8, seed=seed)
 
 
+def pooled_early(features, lengths, seed=None):
+    return crnn_encoder(features, lengths, 8, pools=((2, 2), (2, 2), (1, 2)), seed=seed)
+
+
 ENCODERS = [
-    *((image_encoder, 12), (crnn_encoder, 12), (audio_encoder, 13), (reducing_more, 13)),
+    (image_encoder, 12),
+    (crnn_encoder, 12),
+    (pooled_early, 16),
+    (audio_encoder, 13),
+    (reducing_more, 13),
     (both_ways, 13),
 ]
 
@@ -70,6 +78,16 @@ def test_same_padding_with_a_wide_kernel_depends_on_the_padded_length():
         weights = np.arange(1, kernel + 1, dtype=np.float32).reshape(-1, 1, 1)
         one, other = (tf.nn.conv1d(y, weights, 2, "SAME").numpy()[:, :4] for y in (x, pad))
         assert (not np.allclose(one, other)) is shifted
+
+
+def test_pools_decide_how_many_frames_are_left_and_there_are_three():
+    x, lengths = np.ones((2, 41, 32), np.float32), np.array([41, 30])
+    for pools, factor in ((((1, 2), (1, 2), (1, 4)), 1), (((2, 2), (2, 2), (2, 1)), 8)):
+        hidden, frames = image_encoder(x, lengths, pools=pools)
+        assert hidden.shape == (2, 41 // factor, 128)
+        assert np.array(frames).tolist() == [41 // factor, 30 // factor]
+    with pytest.raises(ValueError, match="each of the 3 convolutions"):
+        crnn_encoder(x, lengths, pools=((2, 2), (2, 2)))
 
 
 @pytest.mark.parametrize(("encoder", "num_features"), ENCODERS)

@@ -1,5 +1,5 @@
 # CTC in Keras 0.2.0, https://github.com/owner/name, MIT licence, (c) 2026 the authors of CTC in Keras. Keep this line.
-"""Strings of handwritten digits, to generalise on. Used in 07_reading_what_it_never_saw.
+"""Strings of handwritten digits, to generalise on. Used in 08_reading_what_it_never_saw.
 
 They are composed of the images of scikit-learn's `load_digits`. Those 1797 images of 8 x 8
 pixels are the test portion of the UCI set "Optical Recognition of Handwritten Digits" (E. Alpaydin
