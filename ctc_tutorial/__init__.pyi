@@ -10,6 +10,9 @@ from .beam_search import Hypothesis as Hypothesis
 from .beam_search import beam_search_decode as beam_search_decode
 from .bucketing import bucketed_dataset as bucketed_dataset
 from .bucketing import bucketed_stream as bucketed_stream
+from .compat import ctc_batch_cost as ctc_batch_cost
+from .compat import ctc_decode as ctc_decode
+from .compat import ctc_label_dense_to_sparse as ctc_label_dense_to_sparse
 from .data.digit_strings import load_digit_images as load_digit_images
 from .data.digit_strings import make_digit_strings as make_digit_strings
 from .data.sentence import Utterance as Utterance
