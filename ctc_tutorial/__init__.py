@@ -23,6 +23,7 @@ _ROOMS = {
     "metrics": "LabelErrorRate",
     "portable": "PortableCTCLossLayer",
     "losses": "ctc_loss",
+    "compat": "ctc_batch_cost ctc_decode ctc_label_dense_to_sparse",
     "models": "CTCModel build_models",
     "encoders": "audio_encoder crnn_encoder image_encoder length_mask lstm_encoder strided_length",
     "encoder_check": "check_encoder",

@@ -14,6 +14,9 @@ from .beam_search import beam_search_decode as beam_search_decode
 from .bucketing import bucketed_dataset as bucketed_dataset
 from .bucketing import bucketed_stream as bucketed_stream
 from .cleaning import clean_texts as clean_texts
+from .compat import ctc_batch_cost as ctc_batch_cost
+from .compat import ctc_decode as ctc_decode
+from .compat import ctc_label_dense_to_sparse as ctc_label_dense_to_sparse
 from .data.captchas import make_captchas as make_captchas
 from .data.digit_strings import load_digit_images as load_digit_images
 from .data.digit_strings import make_digit_strings as make_digit_strings

@@ -16,6 +16,7 @@ PATHS = {p.stem: p for p in sorted(PACKAGE.rglob("*.py")) if not p.stem.startswi
 ALLOWED = {
     "beam_search": {"decoding"},
     "bucketing": {"batches"},
+    "compat": {"beam_search", "decoding", "losses"},
     "encoders": {"recurrent"},
     "folders": {"cleaning", "recordings", "speech", "transcripts"},
     "layers": {"losses", "metrics"},
