@@ -49,7 +49,8 @@ class DecodedSamples(keras.callbacks.Callback):
         print_fn: called with each line.
 
     Raises:
-        ValueError: `every` that is no integer from 1 on; while training, another number of texts than of references.
+        ValueError: `every` that is no integer from 1 on; while training, another number of texts
+            than of references.
 
     >>> x, model = keras.ops.zeros((1, 1)), keras.Sequential([keras.layers.Dense(1)])
     >>> model.compile("sgd", "mse")
