@@ -25,7 +25,7 @@ check: .venv/.dev
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -n 2 tests -m "not slow"
 
-# Strange inputs for every public function, 10,000 for each that is fast (a quarter of an hour);
+# Strange inputs for every public function, 10,000 for each that is fast;
 # writes benchmarks/fuzz.md. `make test` runs a few, always the same.
 fuzz: .venv/.dev
 	FUZZ_EXAMPLES=10000 $(BIN)/python -m pytest -q tests/test_fuzz.py tests/test_fuzz_data.py \

@@ -34,7 +34,7 @@ def test_shapes_and_limits():
         assert 8 + 6 * (len(ids) - 1) <= image.shape[0] <= 12 * len(ids) + 10
         assert 0 <= image.min() and 0.5 < image.max() <= 1
         assert 0 <= ids.min() and ids.max() <= 9
-    with pytest.raises(ValueError, match="min_digits=4 and max_digits=3"):
+    with pytest.raises(ValueError, match="max_digits=3: give an integer, at least 4"):
         make_digit_strings(1, "train", 0, min_digits=4, max_digits=3)
 
 
