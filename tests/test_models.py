@@ -111,6 +111,58 @@ def test_ways_to_feed_and_metrics_per_epoch():
         np.testing.assert_allclose(train_model.evaluate(dataset, verbose=0), whole, rtol=1e-5)
 
 
+def test_a_dataset_of_bare_dicts_or_of_one_tuples_but_not_of_bare_tuples():
+    train_model, predict_model = lstm_models(seed=0)
+    train_model.compile("sgd")
+    expected = reference_loss(predict_model)
+    for element in (INPUTS, (INPUTS,)):
+        data = tf.data.Dataset.from_tensors(element)
+        result = train_model.evaluate(data, return_dict=True, verbose=0)
+        assert result["loss"] == pytest.approx(expected, rel=1e-5)
+    as_x_and_y = tf.data.Dataset.from_tensors((INPUTS, np.zeros(5)))  # two: Keras takes y from it
+    with pytest.raises(ValueError, match="make them inputs"):
+        train_model.evaluate(as_x_and_y, verbose=0)
+
+
+def test_a_py_dataset_takes_sparse_labels():
+    class Batches(keras.utils.PyDataset):
+        def __len__(self):
+            return 1
+
+        def __getitem__(self, index):
+            return (INPUTS,)
+
+    train_model, predict_model = lstm_models(seed=0)
+    train_model.compile("sgd")
+    result = train_model.evaluate(Batches(), return_dict=True, verbose=0)
+    assert result["loss"] == pytest.approx(reference_loss(predict_model), rel=1e-5)
+
+
+def test_a_subclassed_model_is_never_compiled_by_xla():
+    """There the layer can't know its labels before its first call, so it says no from the start."""
+
+    class Own(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.dense, self.ctc = keras.layers.Dense(C), CTCLossLayer()
+
+        def call(self, inputs):
+            x, labels, frames, count = inputs
+            return self.ctc(self.dense(x), labels, frames, count)
+
+    count = np.array([len(ids) for ids in LABELS], np.int32)
+    dense = keras.utils.pad_sequences(LABELS, padding="post")
+    inputs = X, dense.astype(np.int32), LENGTHS.astype(np.int32), count
+    losses = {}
+    for jit_compile in ("auto", True):
+        keras.utils.set_random_seed(0)
+        model = Own()
+        model.compile("sgd", jit_compile=jit_compile)
+        assert model.jit_compile is False
+        losses[jit_compile] = model.fit(x=inputs, batch_size=5, verbose=0).history["loss"]
+    assert losses["auto"] == pytest.approx(losses[True], rel=1e-5)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("encoder_fn", [lstm_encoder, audio_encoder])
 def test_predicting_a_bucketed_dataset_is_predicting_one_by_one(encoder_fn):
