@@ -46,7 +46,7 @@ RECIPE = {
     "mel": False,  # log mel energies in place of the MFCC
     "penalty": 1.0,  # nats off the blank's logit before the beam search
 }
-# The recipe was chosen among these changes, which are measured with a training cut short.
+# What each part of the recipe gives, measured with a training cut short.
 SHORT = {"people": 2680, "synthetic": 1320, "epochs": 6}
 CHANGES = {
     "the recipe": {},
@@ -404,10 +404,10 @@ The recipe: {RECIPE["people"]:,} strings of people and {RECIPE["synthetic"]:,} o
 {RECIPE["epochs"]} epochs, batches of {RECIPE["batch_size"]}, Adam {RECIPE["rate"]} with cosine
 decay; a speed of its own for each word, utterances stretched by up to {100 * RECIPE["stretch"]:.0f}
 per cent, SpecAugment, MFCC, `audio_encoder` with eight frames that become one (four for letters).
-How to augment, the reduction and the penalty were chosen with {" and ".join(CHOSEN_ON)} held out in
-turn, one seed, among the changes in a table below and with trainings cut short, as there. The other
-four people played no part in it: their mean stands
-beside that of all six.
+How to augment, the reduction and the penalty were chosen in single short runs with
+{" and ".join(CHOSEN_ON)} held out, mostly the first, before this script stood;
+its table of changes is there to check them. The other four people played no part in it: their mean
+stands beside that of all six.
 """
     ]
     for title, (table, names) in TABLES.items():
