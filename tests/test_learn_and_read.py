@@ -154,7 +154,9 @@ def test_ctrl_c_keeps_the_best_model(folder):
     job.send_signal(signal.SIGINT)
     out, err = job.communicate()
     assert job.returncode == 0 and "Traceback" not in err, err
-    assert "the best weights are those of epoch 1" in out and "the same command goes on" in out
+    # More epochs may have ended before the signal arrived.
+    assert re.search(r"the best weights are those of epoch \d", out)
+    assert "the same command goes on" in out
     assert run("read", "stopped.keras", "voice00/0000.wav", cwd=folder).returncode in (0, 1)
     assert (folder / "stopped.keras.training").is_dir()
 
