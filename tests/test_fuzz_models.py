@@ -82,7 +82,7 @@ def test_PortableCTCLossLayer(logits, labels, width, frames, strange):
     answer("loss|logit", layer, logits, labels, frames, lengths)
     rows = list(zip(logits.astype(float), labels, frames, lengths, strict=True))
     wanted = np.mean([expected(*row) if enough(*row) else np.inf for row in rows])
-    if np.isfinite(logits).all() and wanted < 80:
+    if (np.abs(logits) < 1e38).all() and wanted < 80:  # as float32, finite
         np.testing.assert_allclose(layer.losses[0], wanted, rtol=1e-4, atol=1e-4)
     if (
         array(strange, "iufb", 1) is None
@@ -205,11 +205,11 @@ def test_CTCModel_y(case, parts, count):
     y = [case["labels"], case["logit_length"], case["label_length"]]
     y = tuple(y if count == 3 else [*(y[i] for i in parts), y[0]][:count])
     names = f"{NAMES}|y must|CTC cannot align|Unrecognized|y"
-    found = answer(names, model.evaluate, case["logits"], y, verbose=0)
+    found = answer(names, model.evaluate, case["logits"], y, verbose=0, return_dict=True)
     rows = utterances(case)
     if count == 3 and found is not REFUSED and rows:
         wanted = np.mean([expected(*row) for row in rows])
-        np.testing.assert_allclose(found[-1], wanted, rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(found["loss"], wanted, rtol=1e-4, atol=1e-4)
 
 
 @fuzz(few=6, share=0.01, rounds=FEW, content=st.sampled_from((None, b"", b"junk", b"PK\3\4")),
