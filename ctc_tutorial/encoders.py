@@ -8,6 +8,7 @@ utterance's length must change nothing for the others, neither in prediction nor
 models are made of Keras's own layers and operations: saved, they load without this file.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -156,7 +157,7 @@ def image_encoder(
         seed: of initial weights and dropout; by default they differ from call to call.
 
     Raises:
-        ValueError: pools of more or fewer than 3 convolutions.
+        ValueError: pools of more or fewer than 3 convolutions, or columns too short for them.
 
     >>> hidden, lengths = image_encoder(np.ones((2, 40, 12)), np.array([40, 31]))
     >>> hidden.shape, np.array(lengths).tolist()
@@ -237,6 +238,9 @@ def _convolved_image(x, lengths, pools, seeds):
     """x [B, W, H] -> [B, W // 2, H // 4 * 64], by the default pools, and its lengths."""
     if len(pools) != 3:
         raise ValueError(f"pools={pools!r}: give (along, across) for each of the 3 convolutions")
+    least = math.prod(across for _, across in pools)
+    if x.shape[2] < least:
+        raise ValueError(f"columns of {x.shape[2]} pixels, but the pools leave none below {least}")
     x = _zeroed(x, lengths)
     x = layers.Reshape((-1, x.shape[2], 1))(x)  # [B, W, H, 1]
     for filters, pool in zip((16, 32, 64), pools, strict=True):

@@ -88,6 +88,8 @@ def test_pools_decide_how_many_frames_are_left_and_there_are_three():
         assert np.array(frames).tolist() == [41 // factor, 30 // factor]
     with pytest.raises(ValueError, match="each of the 3 convolutions"):
         crnn_encoder(x, lengths, pools=((2, 2), (2, 2)))
+    with pytest.raises(ValueError, match=r"columns of 3 pixels.*below 4"):
+        image_encoder(x[:, :, :3], lengths)
 
 
 @pytest.mark.parametrize(("encoder", "num_features"), ENCODERS)
