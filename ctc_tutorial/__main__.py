@@ -18,6 +18,7 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 
+from ._read import complain
 from .data import sentence
 from .data.sentence import Utterance
 from .feasibility import check_feasible
@@ -46,7 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
         labels = [alphabet.encode(u.text) for u in utterances]
         check_feasible(labels, [len(f) for f in features], alphabet.num_classes)
     except (ValueError, OSError) as error:
-        print(f"ctc_tutorial: {' '.join(str(error).split())}", file=sys.stderr)
+        complain(error)
         return 2
     _learn(options, alphabet, utterances, features, labels)
     return 0

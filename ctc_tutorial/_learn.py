@@ -2,17 +2,18 @@
 """`python -m ctc_tutorial learn FOLDER --save model.keras`; step by step in 10_your_own_data."""
 
 import argparse
-import itertools
 import json
 import math
 import os
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from ._read import complain
+from .feasibility import infeasible_reason
 from .folders import Recordings, load_recordings
 from .splits import split_by_speaker
+from .text import Alphabet
 
 BATCH_SIZE = 16
 STEPS_PER_EPOCH = 100  # at least: from one look at the held-back recordings to the next
@@ -43,21 +44,17 @@ def learn(arguments: list[str]) -> int:
         encoder, recordings, more_problems = _choose(recordings)
         problems += more_problems
         for problem in problems:
-            _complain(f"left out: {problem}")
+            complain(f"left out: {problem}")
         kept, held_back = split_by_speaker(recordings.speakers, seed=options.seed)
         _tell(recordings, kept, held_back)
         _learn(options, encoder, recordings, kept, held_back)
     except (ValueError, OSError) as error:
-        _complain(error)
+        complain(error)
         return 2
     except KeyboardInterrupt:
-        _complain("stopped before the first epoch had ended: there is no model to keep")
+        complain("stopped before the first epoch had ended: there is no model to keep")
         return 2
     return 1 if problems else 0
-
-
-def _complain(problem: object) -> None:
-    print(f"ctc_tutorial: {' '.join(str(problem).split())}", file=sys.stderr, flush=True)
 
 
 def _check_learn_options(options: argparse.Namespace) -> None:
@@ -98,7 +95,6 @@ def _learn(
     from .encoders import audio_encoder, lstm_encoder
     from .models import build_models
     from .reader import reading_model
-    from .text import Alphabet
     from .training import KeepBest, RepeatableDropout, completed_epochs
 
     alphabet = Alphabet(recordings.characters)
@@ -190,11 +186,12 @@ def _choose(recordings: Recordings) -> tuple[str, Recordings, list[str]]:
     Convolutions are fast, and leave 25 frames a second. Where one text in fifty needs more, all
     frames are kept, by an LSTM; where it is fewer, those are left out.
     """
-    too_fast = []
-    for i, (features, text) in enumerate(zip(recordings.features, recordings.texts, strict=True)):
-        repeats = sum(a == b for a, b in itertools.pairwise(text))
-        if len(features) // 4 < len(text) + repeats:
-            too_fast.append(i)
+    alphabet = Alphabet(recordings.characters)
+    too_fast = [
+        i
+        for i, (x, text) in enumerate(zip(recordings.features, recordings.texts, strict=True))
+        if infeasible_reason(alphabet.encode(text), len(x) // 4, alphabet.num_classes)
+    ]
     if len(too_fast) > 0.02 * len(recordings.texts):
         print(
             f"encoder: a bidirectional LSTM, 100 frames a second, as {len(too_fast)} recordings "

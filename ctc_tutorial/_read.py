@@ -25,7 +25,7 @@ def read(arguments: list[str]) -> int:
         model = _load_model(options.model)
         characters, sample_rate = characters_and_rate(model)
     except (ValueError, OSError) as error:
-        _complain(error)
+        complain(error)
         return 2
     status = 0
     for path in options.recordings:
@@ -33,12 +33,13 @@ def read(arguments: list[str]) -> int:
             reading = _read(model, path, characters, sample_rate)
             print(f"{path}\t{reading.text}\t{reading.confidence:.2f}", flush=True)
         except (ValueError, OSError) as error:
-            _complain(error)
+            complain(error)
             status = 1
     return status
 
 
-def _complain(problem: object) -> None:
+def complain(problem: object) -> None:
+    """One line on stderr."""
     print(f"ctc_tutorial: {' '.join(str(problem).split())}", file=sys.stderr, flush=True)
 
 

@@ -1,6 +1,8 @@
 """Quiet, repeatable TensorFlow for all tests, and the real recording where there is one."""
 
 import os
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 # Before anything imports TensorFlow; notebook kernels inherit both.
@@ -55,3 +57,28 @@ def people() -> Path:
     if not (folder / "fsdd.zip").exists():
         pytest.skip("fsdd.zip is neither in CTC_TUTORIAL_DATA nor in ../shared/data")
     return folder
+
+
+@pytest.fixture
+def server(monkeypatch):
+    """A web page on this machine: sends `server.reply(path)`, without its last `cut` bytes."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            content = served.reply(self.path)
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            served.requests += 1
+            self.wfile.write(content[: len(content) - served.cut])
+
+        def log_message(self, *_):
+            pass
+
+    served = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    served.url, served.cut, served.requests = f"http://127.0.0.1:{served.server_port}", 0, 0
+    threading.Thread(target=served.serve_forever, daemon=True).start()
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    yield served
+    served.shutdown()
+    served.server_close()

@@ -2,9 +2,7 @@
 
 import hashlib
 import io
-import threading
 import zipfile
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
@@ -51,28 +49,11 @@ def fake(hums, monkeypatch):
 
 
 @pytest.fixture
-def server(fake, monkeypatch):
+def server(server, fake, monkeypatch):
     """The archive's address on this machine; `server.content` is what it sends."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self):
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(served.content)))
-            self.end_headers()
-            served.requests += 1
-            self.wfile.write(served.content)
-
-        def log_message(self, *_):
-            pass
-
-    served = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    served.content, served.requests = fake, 0
-    threading.Thread(target=served.serve_forever, daemon=True).start()
-    monkeypatch.setattr(room, "URL", f"http://127.0.0.1:{served.server_port}/v1.0.10.zip")
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    yield served
-    served.shutdown()
-    served.server_close()
+    server.content, server.reply = fake, lambda path: server.content
+    monkeypatch.setattr(room, "URL", f"{server.url}/v1.0.10.zip")
+    return server
 
 
 def test_download_happens_once_and_every_recording_lands_in_its_place(server, tmp_path):

@@ -1,7 +1,6 @@
 """The recordings of the sentence: bundled, cut, timed, and the real one through the network."""
 
 import threading
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -92,29 +91,11 @@ def test_ldc93s1(ldc93s1):
 
 
 @pytest.fixture
-def server(ldc93s1, monkeypatch):
-    """The recording's web page on this machine; `server.broken` cuts a file short."""
-
-    class Handler(SimpleHTTPRequestHandler):
-        def do_GET(self):
-            content = (LDC_DATA / self.path.lstrip("/")).read_bytes()
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            served.requests += 1
-            self.wfile.write(content[:-9] if served.broken else content)
-
-        def log_message(self, *_):
-            pass
-
-    served = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    served.broken, served.requests = False, 0
-    threading.Thread(target=served.serve_forever, daemon=True).start()
-    monkeypatch.setattr(sentence, "LDC_URL", f"http://127.0.0.1:{served.server_port}/")
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    yield served
-    served.shutdown()
-    served.server_close()
+def server(server, ldc93s1, monkeypatch):
+    """The recording's web page on this machine."""
+    server.reply = lambda path: (LDC_DATA / path.lstrip("/")).read_bytes()
+    monkeypatch.setattr(sentence, "LDC_URL", f"{server.url}/")
+    return server
 
 
 def test_download_happens_once(server, tmp_path):
@@ -126,11 +107,11 @@ def test_download_happens_once(server, tmp_path):
 
 
 def test_interrupted_download_leaves_nothing(server, tmp_path):
-    server.broken = True
+    server.cut = 9
     with pytest.raises(OSError, match=r"download LDC93S1.wav and LDC93S1.txt from .* and put both"):
         sentence.fetch_ldc93s1(tmp_path)
     assert list(tmp_path.iterdir()) == []
-    server.broken = False
+    server.cut = 0
     assert sentence.fetch_ldc93s1(tmp_path).text == sentence.SENTENCE
 
 

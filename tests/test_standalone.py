@@ -22,7 +22,7 @@ ALLOWED = {
     "layers": {"losses", "metrics"},
     "models": {"layers"},
     "people": {"spoken_numbers"},
-    "practice_folder": {"spoken_numbers"},
+    "practice_folder": {"people", "spoken_numbers"},
     "recordings": {"speech"},
     "serving": {"decoding"},
 }

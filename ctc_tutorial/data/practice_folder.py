@@ -2,15 +2,13 @@
 """A folder of recordings as people have them, to practise on. Used in notebook 10_your_own_data.
 
 Composed of the words "zero" to "nine": people's, where the Free Spoken Digit Dataset lies in the
-cache folder; else the synthetic ones. Copy spoken_numbers.py (with its `spoken_digits.npz`) with
-this file.
+cache folder; else the synthetic ones. Copy people.py and spoken_numbers.py (with its
+`spoken_digits.npz`) with this file.
 """
 
 import csv
 import importlib.util
-import io
 import os
-import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -19,6 +17,7 @@ import pooch
 from scipy.io import wavfile
 from scipy.signal import resample_poly
 
+from .people import ARCHIVE, fetch_people_words
 from .spoken_numbers import SAMPLE_RATE, WORDS, load_spoken_words
 
 # Widths of wav files: the type of a sample, its scale and its middle.
@@ -42,27 +41,20 @@ def load_voices(cache_dir: str | os.PathLike | None = None) -> tuple[Voices, str
         For each speaker, and there for each of "zero" to "nine", the takes: float32 [N], 8 kHz, on
         the 16-bit scale; and "people" or "synthetic voices".
 
-    Source: https://github.com/Jakobovski/free-spoken-digit-dataset
+    Raises:
+        OSError: an archive of other content, and no download in its place.
 
     >>> voices, kind = load_voices("a folder without the archive")
     >>> kind, len(voices), len(voices["voice00"])
     ('synthetic voices', 32, 10)
     """
     folder = cache_dir or os.environ.get("CTC_TUTORIAL_DATA") or pooch.os_cache("ctc_tutorial")
-    archive = Path(folder, "fsdd.zip")
-    if not archive.exists():
-        words = load_spoken_words("final") + load_spoken_words("test")
-        voices = {f"voice{i:02}": [[word] for word in voice] for i, voice in enumerate(words)}
-        return voices, "synthetic voices"
-    people: dict[str, list] = {}
-    with zipfile.ZipFile(archive) as recordings:
-        for name in sorted(recordings.namelist()):
-            if name.endswith(".wav"):
-                digit, speaker, _ = Path(name).stem.split("_")
-                _, waveform = wavfile.read(io.BytesIO(recordings.read(name)))
-                takes = people.setdefault(speaker, [[] for _ in WORDS])[int(digit)]
-                takes.append(waveform.astype(np.float32))
-    return people, "people"
+    if Path(folder, ARCHIVE).exists():
+        return fetch_people_words(folder), "people"
+    words = load_spoken_words("final") + load_spoken_words("test")
+    return {
+        f"voice{i:02}": [[w] for w in voice] for i, voice in enumerate(words)
+    }, "synthetic voices"
 
 
 def make_practice_folder(folder: str | os.PathLike, voices: Voices, count: int, seed: int) -> Path:
