@@ -27,7 +27,7 @@ import ctc_tutorial as ctc
 from ctc_tutorial.data.captchas import CHARACTERS, HEIGHT
 
 RESULTS = Path(__file__).with_name("captchas.md")
-COUNT, EPOCHS, BATCH_SIZE, RATE = 12_000, 4, 32, 4e-3
+COUNT, EPOCHS, BATCH_SIZE, RATE = 12_000, 4, 16, 3e-3
 NUM_CLASSES = len(CHARACTERS) + 1
 EARLY = ((2, 2), (1, 2), (1, 2))
 ENCODERS = {
