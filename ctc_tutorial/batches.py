@@ -142,8 +142,7 @@ def check_items(name: str, items: Sequence, count: int) -> None:
     """
     if name == "feature_length":
         raise ValueError("feature_length is counted here: cut the features instead")
-    single = isinstance(items, str) or getattr(items, "shape", None) == ()
-    if single or not hasattr(items, "__len__"):
+    if isinstance(items, str) or not hasattr(items, "__len__") or getattr(items, "shape", 0) == ():
         raise ValueError(f"{name} must have an item for each utterance, not {items!r}")
     if len(items) != count:
         raise ValueError(f"{count} utterances but {len(items)} items of {name}")

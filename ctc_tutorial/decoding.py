@@ -47,7 +47,7 @@ def checked_logits(
     ((1, 1, 3), 2)
     """
     # Of one layout, as sums are rounded in the order of memory: time-major arrays come swapped.
-    logits, lengths = _dense(logits), _array("logit_length", logit_length)
+    logits, lengths = _array("logits", logits), _array("logit_length", logit_length)
     if logits.ndim != 3:
         raise ValueError(f"logits must be [B, T, C], not of shape {logits.shape}")
     if logits.dtype.kind in "cOSU":  # texts of numbers would be taken
@@ -71,14 +71,10 @@ def checked_logits(
     return logits, lengths, blank_index % classes
 
 
-def _dense(logits) -> np.ndarray:
-    """As an array, which pads a tf.RaggedTensor with zeros."""
-    return _array("logits", logits.to_tensor() if hasattr(logits, "to_tensor") else logits)
-
-
 def _array(name: str, values) -> np.ndarray:
+    """As an array, which pads a tf.RaggedTensor with zeros."""
     try:
-        return np.asarray(values)
+        return np.asarray(values.to_tensor() if hasattr(values, "to_tensor") else values)
     except ValueError as error:  # lists of different lengths
         raise ValueError(f"{name}: {error}") from error
 

@@ -114,10 +114,14 @@ def lstm_encoder(
         bidirectional: read the frames both ways.
         seed: of the initial weights; by default they differ from call to call.
 
+    Raises:
+        ValueError: features of another rank or without frames; a seed that is none.
+
     >>> hidden, lengths = lstm_encoder(np.ones((2, 7, 13)), np.array([7, 4]), units=5)
     >>> hidden.shape, lengths.tolist()
     (TensorShape([2, 7, 5]), [7, 4])
     """
+    _check_frames(features, 1)
     seeds = _seeds(seed)
 
     def lstm(**direction):
@@ -157,7 +161,8 @@ def image_encoder(
         seed: of initial weights and dropout; by default they differ from call to call.
 
     Raises:
-        ValueError: pools of more or fewer than 3 convolutions, or columns too short for them.
+        ValueError: pools of more or fewer than 3 convolutions, or pictures too small for them;
+            lengths of another shape, or negative ones; a seed that is none.
 
     >>> hidden, lengths = image_encoder(np.ones((2, 40, 12)), np.array([40, 31]))
     >>> hidden.shape, np.array(lengths).tolist()
@@ -216,7 +221,8 @@ def audio_encoder(
         seed: of initial weights and dropout; by default they differ from call to call.
 
     Raises:
-        ValueError: another reduction.
+        ValueError: another reduction, or fewer frames than that; lengths and seed as for
+            `image_encoder`.
 
     >>> hidden, lengths = audio_encoder(np.ones((2, 40, 13)), np.array([40, 31]))
     >>> hidden.shape, np.array(lengths).tolist()
@@ -224,6 +230,7 @@ def audio_encoder(
     """
     if reduction not in (4, 8):
         raise ValueError(f"reduction={reduction!r}: choose 4 or 8")
+    _check_frames(features, reduction)
     seeds, x = _seeds(seed), _zeroed(features, lengths)
     for _ in range(2):
         x, lengths = _conv1d(x, lengths, 64, 5, seeds, pool=2)
@@ -238,6 +245,7 @@ def _convolved_image(x, lengths, pools, seeds):
     """x [B, W, H] -> [B, W // 2, H // 4 * 64], by the default pools, and its lengths."""
     if len(pools) != 3:
         raise ValueError(f"pools={pools!r}: give (along, across) for each of the 3 convolutions")
+    _check_frames(x, math.prod(along for along, _ in pools))
     least = math.prod(across for _, across in pools)
     if x.shape[2] < least:
         raise ValueError(f"columns of {x.shape[2]} pixels, but the pools leave none below {least}")
@@ -250,6 +258,14 @@ def _convolved_image(x, lengths, pools, seeds):
         lengths = strided_length(lengths, pool[0], pool[0], "valid")
         x = _normalized(x, lengths)
     return layers.Reshape((-1, x.shape[2] * x.shape[3]))(x), lengths
+
+
+def _check_frames(features, least):
+    """Enough of them, where it is known: what TensorFlow says of none left tells nothing."""
+    if len(features.shape) != 3 or features.shape[2] == 0:
+        raise ValueError(f"features must be [B, T, F], not of shape {tuple(features.shape)}")
+    if features.shape[1] is not None and features.shape[1] < least:
+        raise ValueError(f"features of {features.shape[1]} frames: at least {least} are needed")
 
 
 def _conv1d(x, lengths, units, kernel, seeds, pool=1, dilation=1):

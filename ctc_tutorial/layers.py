@@ -106,9 +106,13 @@ class CTCLossLayer(keras.layers.Layer):
         # XLA takes dense labels only; a functional model says below what it has, before `compile`.
         self.supports_jit = False
         prefix = "" if name == "ctc" else f"{name}_"
-        self.ler = keras.metrics.Mean(name=f"{prefix}ler")
+        self._ler = keras.metrics.Mean(name=f"{prefix}ler")
         self.own_loss = keras.metrics.Mean(name=f"{prefix}loss") if prefix else None
         self.skipped = keras.metrics.Sum(name=f"{prefix}skipped") if infeasible == "skip" else None
+
+    @property  # can't be replaced: Keras would go on showing the old metric, at 0
+    def ler(self) -> keras.metrics.Mean:
+        return self._ler
 
     def compute_output_spec(self, logits: Any, labels: Any, *_, **__) -> keras.KerasTensor:
         # Without this method Keras calls the layer with a dense placeholder for ragged labels.
@@ -155,16 +159,15 @@ class CTCLossLayer(keras.layers.Layer):
         else:
             # In place of what can't be scored, no labels on frames of zeros: no NaN can leak.
             scored = tf.where(feasible[:, None, None], scored, 0.0)
-            label_length = tf.where(feasible, label_length, 0)
-            logit_length = tf.where(feasible, logit_length, 0)
+            lengths = label_length, logit_length
+            label_length, logit_length = (tf.where(feasible, n, 0) for n in lengths)
             self.skipped.update_state(tf.cast(~feasible, tf.float32))
         losses = self.loss_fn(scored, dense, logit_length, label_length)
-        counted = tf.cast(feasible, tf.float32)
-        weight = counted
+        weight = counted = tf.cast(feasible, tf.float32)
         if sample_weight is not None:
-            weight *= tf.cast(tf.reshape(sample_weight, [-1]), tf.float32)
+            weight = counted * tf.cast(tf.reshape(sample_weight, [-1]), tf.float32)
         rates = label_error_rates(scored, dense, logit_length, label_length)
-        self.ler.update_state(rates, weight * tf.cast(label_length > 0, tf.float32))
+        self._ler.update_state(rates, weight * tf.cast(label_length > 0, tf.float32))
         if self.own_loss is not None:
             self.own_loss.update_state(losses, weight)
         # Last: in older Keras (3.8) replicas wait for each other in a metric, and the next one to
@@ -247,11 +250,10 @@ def _check(logits, labels, logit_length, label_length):
     short = label_length + repeats > logit_length
     feasible = tf.reduce_all(finite, axis=1) & ~(strange | beyond | short)
     # One more row, so that there is one to look at where a replica gets none.
-    columns = label_length, repeats, logit_length, tf.cast(~feasible, tf.int32)
-    label_length, repeats, logit_length, found = (tf.pad(x, [[0, 1]]) for x in columns)
-    row = tf.argmax(found, output_type=tf.int32)
+    row = tf.argmax(tf.pad(tf.cast(~feasible, tf.int32), [[0, 1]]), output_type=tf.int32)
+    columns = label_length, repeats, logit_length
     # By gather and mask: XLA would compile anew for every value of what bounds a slice.
-    count, repeats, length = (tf.gather(x, row) for x in (label_length, repeats, logit_length))
+    count, repeats, length = (tf.gather(tf.pad(x, [[0, 1]]), row) for x in columns)
     ids = tf.gather(tf.pad(labels, [[0, 1], [0, 0]]), row)
     ids = tf.boolean_mask(ids, tf.sequence_mask(count, tf.shape(labels)[1]))
     message = ["CTC cannot align utterance", row, "of the batch: labels", ids]

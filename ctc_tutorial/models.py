@@ -52,7 +52,10 @@ def build_models(
     labels = keras.Input((None,), dtype="int32", sparse=True, name="labels")
 
     of_encoder, of_dense = np.random.default_rng(seed).integers(2**31, size=2).tolist()
-    hidden, logit_length = encoder_fn(features, feature_length, seed=of_encoder, **encoder_options)
+    pair = encoder_fn(features, feature_length, seed=of_encoder, **encoder_options)
+    if not isinstance(pair, tuple | list) or len(pair) != 2:
+        raise ValueError(f"encoder_fn must return (hidden, lengths), not {pair!r}")
+    hidden, logit_length = pair
     initializer = keras.initializers.TruncatedNormal(stddev=0.1, seed=of_dense)
     logits = keras.layers.Dense(num_classes, kernel_initializer=initializer, name="logits")(hidden)
 
@@ -124,7 +127,7 @@ class CTCModel(keras.Model):
         labels, *lengths = y if isinstance(y, tuple | list) and y else (y,)
         if isinstance(y_pred, dict):
             y_pred, lengths = y_pred["logits"], [y_pred["logit_length"], *lengths]
-        if labels is None or not 1 <= len(lengths) <= 2:
+        if labels is None or isinstance(labels, dict) or not 1 <= len(lengths) <= 2:
             raise ValueError("y must be (labels, logit_length), or with dense labels their lengths")
         # Keras repeats the weights for every part of y.
         weights = keras.tree.flatten(sample_weight)[0]

@@ -12,7 +12,7 @@ from concurrent.futures import Executor
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .decoding import _array, _dense, _merged, checked_logits
+from .decoding import _array, _merged, checked_logits
 
 
 class GreedyStream:
@@ -51,7 +51,7 @@ class GreedyStream:
             ValueError: another shape or number of classes than before, a blank outside the classes,
                 or NaN. The stream is as it was before, then.
         """
-        logits = _dense(logits)
+        logits = _array("logits", logits)
         if logits.ndim != 2 or self._classes not in (None, logits.shape[1]):
             expected = "[T, C]" if self._classes is None else f"[T, {self._classes}]"
             raise ValueError(f"a chunk's logits must be {expected}, not of shape {logits.shape}")
@@ -88,7 +88,7 @@ def decode_in_processes(
     ...     decode_in_processes(greedy_decode, np.eye(3)[[[0, 2, 1]]], [3], pool)
     [array([0, 1], dtype=int32)]
     """
-    logits, lengths = _dense(logits), _array("logit_length", logit_length)
+    logits, lengths = _array("logits", logits), _array("logit_length", logit_length)
     if logits.ndim != 3 or lengths.shape != logits.shape[:1]:
         shapes = f"{logits.shape} and {lengths.shape}"
         raise ValueError(f"logits [B, T, C] and logit_length [B] have the shapes {shapes}")

@@ -44,6 +44,17 @@ ENCODERS = [
 ]
 
 
+@pytest.mark.parametrize("encoder_fn", [lstm_encoder, image_encoder, crnn_encoder, audio_encoder])
+@pytest.mark.parametrize("shape", [(2, 0, 8), (2, 8), (2, 1, 8)])
+def test_too_few_frames_and_other_ranks_are_named(encoder_fn, shape):
+    lengths = np.ones(2, np.int32)
+    if encoder_fn is lstm_encoder and shape == (2, 1, 8):  # one frame is enough for it
+        assert encoder_fn(np.ones(shape), lengths)[0].shape == (2, 1, 50)
+        return
+    with pytest.raises(ValueError, match=r"frames: at least \d are needed|must be \[B, T, F\]"):
+        encoder_fn(np.ones(shape), lengths)
+
+
 @pytest.mark.parametrize("padding", ["valid", "same"])
 @pytest.mark.parametrize(("kernel", "stride"), [(1, 1), (2, 2), (3, 1), (3, 2), (5, 3), (2, 3)])
 def test_strided_length_is_the_length_of_the_real_output(kernel, stride, padding):

@@ -330,11 +330,18 @@ BATCH_SIZES = st.sampled_from((*(1, 2, 3, 9) * 4, *NUMBERS))
     inputs=utterances(),
     batch_size=BATCH_SIZES,
     shuffle=st.booleans(),
+    stream=st.booleans(),
 )
-def test_bucketed_dataset(inputs, batch_size, shuffle):
+def test_bucketed_dataset(inputs, batch_size, shuffle, stream):
+    """And the same utterances as a stream, where they are such that they can be zipped."""
     features, labels = inputs
+    both = rank_of(features) and rank_of(labels) and len(features) == len(labels) > 0
+    stream = stream and both
 
     def batches():
+        if stream:
+            pairs = list(zip(features, labels, strict=True))
+            return list(ctc.bucketed_stream(lambda: pairs, batch_size, shuffle=shuffle))
         return list(ctc.bucketed_dataset(features, labels, batch_size, shuffle=shuffle))
 
     found = answer("feature|labels|batch_size|utterance", batches)

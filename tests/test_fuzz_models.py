@@ -244,3 +244,32 @@ def test_train_in_rounds(rounds, content, data):
     assert good == (found is not REFUSED)
     if good:
         assert found == [(n, 4.0 ** (1 - n)) for n in range(1, rounds + 1)]
+
+
+@fuzz(
+    few=25,
+    share=0.1,
+    encoder=st.sampled_from((ctc.lstm_encoder, ctc.image_encoder, ctc.audio_encoder)),
+    shape=st.tuples(
+        mostly(st.just(2), st.integers(0, 3)),
+        mostly(st.integers(8, 12), st.integers(0, 3)),
+        mostly(st.integers(4, 9), st.integers(0, 3)),
+    ),
+    lengths=mostly(st.lists(st.integers(0, 8), min_size=2, max_size=2), st.lists(FEW, max_size=3)),
+    seed=mostly(st.just(0), number),
+)
+def test_encoders(encoder, shape, lengths, seed):
+    """An utterance in its batch is what it is alone, as far as the lengths say."""
+    x = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    names = r"features (of|must)|columns of|lengths? ?must|length=|seed="
+    lengths = np.array(lengths, None if lengths else int)
+    found = answer(names, encoder, x, lengths, seed=seed)
+    if found is REFUSED or len(lengths) != len(x) or encoder is ctc.lstm_encoder:
+        return
+    assert whole(seed, 0) and (lengths >= 0).all()
+    hidden, left = (np.array(part) for part in found)
+    for row, frames, out, count in zip(x, lengths, hidden, left, strict=True):
+        if 4 <= frames <= len(row):
+            alone, n = encoder(row[None, :frames], np.array([frames], np.int32), seed=seed)
+            assert count == n[0] == alone.shape[1]
+            np.testing.assert_allclose(out[:count], alone[0], atol=1e-5)

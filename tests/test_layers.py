@@ -71,6 +71,11 @@ def test_dense_labels_need_lengths(logits):
         CTCLossLayer()(logits, ragged(LABELS).to_tensor(), LENGTHS)
 
 
+def test_ler_cannot_be_replaced_by_what_nobody_updates():
+    with pytest.raises(AttributeError):
+        CTCLossLayer().ler = keras.metrics.Mean(name="mine")
+
+
 def test_ler_is_the_mean_of_the_rates():
     """Greedy paths written by hand: 1 of 2 labels wrong, 2 labels for 1, all right."""
     paths = [[0, 0, 5, 1], [2, 5, 2, 2], [3, 3, 3, 3]]

@@ -225,6 +225,12 @@ def test_jit_compile_auto_is_off():
     assert train_model.jit_compile is False
 
 
+@pytest.mark.parametrize("result", [lambda x, n: x, lambda x, n: (x, n, n)])
+def test_an_encoder_that_returns_something_else_is_told(result):
+    with pytest.raises(ValueError, match="must return \\(hidden, lengths\\), not"):
+        build_models(lambda x, n, seed: result(x, n), F, C)
+
+
 def test_seed_fixes_the_weights():
     first, again = (lstm_models(seed=7)[1].get_weights() for _ in range(2))
     other, fresh = lstm_models(seed=8)[1].get_weights(), lstm_models()[1].get_weights()
@@ -283,6 +289,14 @@ def test_weights_that_a_loss_layer_would_not_see_are_refused(way):
     }
     with pytest.raises(ValueError, match="y and sample_weight do not reach a loss"):
         calls[way]()
+
+
+def test_y_as_a_dict_is_refused_in_a_sentence():
+    _, predict_model = build_models(lstm_encoder, F, C, seed=0)
+    model = CTCModel(predict_model.input, predict_model.output)
+    model.compile("sgd", run_eagerly=True)
+    with pytest.raises(ValueError, match="y must be \\(labels, logit_length\\)"):
+        model.train_on_batch(TO_PREDICT, {"labels": np.zeros((5, 2)), "label_length": np.ones(5)})
 
 
 @pytest.mark.parametrize("encoder_fn", [lstm_encoder, audio_encoder])
