@@ -104,7 +104,10 @@ def changed(tree):
         elif isinstance(node, ast.Subscript | ast.Attribute):
             if isinstance(node.ctx, ast.Store) or getattr(node, "attr", None) in CHANGING:
                 names.add(root(node))
-    return names
+    for node in (n for n in ast.walk(tree) if isinstance(n, ast.For)):
+        if names & {root(n) for n in ast.walk(node.target)}:
+            names |= {root(n) for n in ast.walk(node.iter)}
+    return names - {None}
 
 
 def root(node):
