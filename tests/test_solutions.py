@@ -50,6 +50,7 @@ def steps(path):
         elif cell.cell_type == "markdown":
             solution = solution_in(cell)
             if solution:
+                assert since_text, f"no code of an exercise stands before: {cell.source}"
                 exercise = [tree for tree, _ in found[-since_text:]]
                 found[-since_text:] = [(completed(exercise, solution), True)]
             since_text = 0
