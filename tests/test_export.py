@@ -77,10 +77,15 @@ def needs(ending):
 
 
 def make_model(encoder_fn, features=13, **options):
-    """Weights large enough for an untrained model to say many different characters."""
+    """An untrained model that says many different characters: no class is ahead on average."""
     shape = {"num_features": features, "num_classes": len(CHARACTERS) + 1}
     _, predict_model = build_models(encoder_fn, **shape, seed=0, **options)
     predict_model.set_weights([w * 2 for w in predict_model.get_weights()])
+    x = make_features(features)[0]
+    outputs = predict_model({"features": x, "feature_length": np.array([x.shape[1]])})
+    kernel, bias = predict_model.get_layer("logits").get_weights()
+    bias -= np.mean(outputs["logits"], axis=(0, 1))
+    predict_model.get_layer("logits").set_weights([kernel, bias])
     return predict_model
 
 
