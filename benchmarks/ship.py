@@ -129,7 +129,8 @@ def refusals(folder: Path, lstm) -> list[str]:
             tf.lite.TFLiteConverter.from_saved_model(str(folder / "x")).convert()
         except Exception as error:  # the converter's own kind, which it does not export
             said = str(error).replace("\n", " ")
-            return f"refused: {said[said.find("'tf.") :].split(' during')[0][:90]}"
+            said = said[said.find("'tf.") :].split(" during")[0]
+            return f"refused: {said[:90]}"
         return "works"
 
     reader = ctc.text_model(lstm, ctc.Alphabet().characters)
