@@ -48,6 +48,7 @@ _ROOMS = {
     "folders": "Recordings load_recordings",
     "splits": "split_by_speaker",
     "reader": "Reading characters_and_rate read_best_path reading_model",
+    "export": "export_model streaming_model text_model",
     "data.sentence": "Utterance fetch_ldc93s1 load_sentence load_word_times make_lesson_pair",
     "data.digit_strings": "load_digit_images make_digit_strings",
     "data.captchas": "make_captchas",

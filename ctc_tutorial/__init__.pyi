@@ -46,6 +46,9 @@ from .encoders import lstm_encoder as lstm_encoder
 from .encoders import strided_length as strided_length
 from .error_rates import label_error_rate as label_error_rate
 from .error_rates import word_error_rate as word_error_rate
+from .export import export_model as export_model
+from .export import streaming_model as streaming_model
+from .export import text_model as text_model
 from .feasibility import check_feasible as check_feasible
 from .feasibility import infeasible_reason as infeasible_reason
 from .folders import Recordings as Recordings
