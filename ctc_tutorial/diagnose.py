@@ -153,7 +153,7 @@ def _strange_ids(rows, classes) -> list[str]:
     ids = np.concatenate([np.zeros(0, int), *rows])
     if not ids.size or (ids.min() >= 0 and ids.max() <= classes - 2):
         return []
-    shifted = (ids.min(), ids.max()) == (1, classes - 1)
+    shifted = ids.min() == 1 and ids.max() == classes - 1 and 2 * len(set(ids)) > classes
     return [
         f"{'Labels are shifted by one' if shifted else 'Labels are no classes'}: ids go from "
         f"{ids.min()} to {ids.max()}, but the classes of labels are 0 to {classes - 2}."

@@ -34,20 +34,20 @@ def explain_mismatch(
     >>> explain_mismatch([[3, 1, 2], [0, 2]], [[3, 1, 2], [2]]) is None
     True
     """
-    references = [np.asarray(row, int) for row in references]
-    predictions = [np.asarray(row, int) for row in predictions]
-    if _error(references, predictions) > 0.5:
+    truth = [np.asarray(row, int) for row in references]
+    found = [np.asarray(row, int) for row in predictions]
+    if _error(truth, found) > 0.5:
         for by in (1, -1):
-            if _error([row + by for row in references], predictions) < 0.3:
+            if _error([row + by for row in truth], found) < 0.3:
                 return f"Labels are shifted by one: they are {by:+d} of what they should be."
-    source = _mixed_up(references, predictions)
+    source = _mixed_up(truth, found)
     if source:
         first = min(source)
         return (
             f"Texts are mixed up between utterances {named(source)}: utterance {first} has the "
             f"text of {source[first]}."
         )
-    moved = _other_order(references, predictions)
+    moved = _other_order(truth, found)
     if moved:
         pairs = ", ".join(f"{a} for {b}" for a, b in list(moved.items())[:3])
         return (
