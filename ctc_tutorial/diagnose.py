@@ -25,6 +25,7 @@ def find_faults(
     logit_length: ArrayLike | None = None,
     characters: str | None = None,
     texts: Sequence[str] | None = None,
+    steps: int | None = None,
 ) -> list[str]:
     """Look for the usual faults in one batch, and in what a model makes of it.
 
@@ -42,6 +43,8 @@ def find_faults(
         logit_length: the frames of them that the loss is told of, [B]; by default `feature_length`.
         characters: those of classes 0, 1, ... in order.
         texts: the transcript of each utterance, to compare the labels with; needs `characters`.
+        steps: updates that the model has had. Whether a plateau of blanks is as usual depends on
+            it: the weight of the blank overshoots in the first 300, and few last for 3,000.
 
     Returns:
         A sentence for each fault, those of the data first; [] if none is seen.
@@ -78,7 +81,7 @@ def find_faults(
     found += strange + _too_short(rows, logit_length)
     if characters and texts is not None and not strange:
         found += _not_the_texts(rows, characters, texts)
-    return found if logits is None else found + _bad_output(logits, logit_length, rows)
+    return found if logits is None else found + _bad_output(logits, logit_length, rows, steps)
 
 
 def _rows(labels, label_length) -> list[np.ndarray]:
@@ -179,7 +182,7 @@ def _not_the_texts(rows, characters, texts) -> list[str]:
     return [explain_mismatch(expected, rows) or "Labels are not the texts: encode them anew."]
 
 
-def _bad_output(logits, lengths, rows) -> list[str]:
+def _bad_output(logits, lengths, rows, steps) -> list[str]:
     """What the numbers say that a model gives for the frames that count."""
     frames = np.concatenate([x[:n] for x, n in zip(logits, lengths, strict=True)])  # [N, C]
     if np.isnan(frames).any():
@@ -194,7 +197,7 @@ def _bad_output(logits, lengths, rows) -> list[str]:
     best, blank = frames.argmax(axis=-1), frames.shape[-1] - 1
     usual = int(np.bincount(best).argmax())
     if (best == usual).all() and len(set(np.concatenate(rows).tolist())) > 1:
-        return _plateau(frames, usual, sum(map(len, rows)))
+        return _plateau(frames, usual, sum(map(len, rows)), steps)
     read = greedy_decode(logits, lengths)
     if usual != blank and label_error_rate(rows, read) > 0.5:
         other = greedy_decode(logits, lengths, blank_index=usual)
@@ -204,7 +207,7 @@ def _bad_output(logits, lengths, rows) -> list[str]:
     return [f"Reading and labels differ. {mismatch}"] if mismatch else []
 
 
-def _plateau(frames, usual, labels) -> list[str]:
+def _plateau(frames, usual, labels, steps) -> list[str]:
     """One class is the largest in all frames: as on the way to a trained model, or not?"""
     blank = frames.shape[-1] - 1
     p = np.exp(frames - frames.max(axis=-1, keepdims=True))
@@ -221,13 +224,17 @@ def _plateau(frames, usual, labels) -> list[str]:
     # Once the output's bias has settled, its gradient (eq. 16 of Graves et al. 2006, summed over
     # frames) is zero, and the labels weigh at least a frame each, whatever is not learnt yet.
     weight = (1 - p[:, blank]).sum()
-    counts = f"the other classes weigh {weight:.1f} frames in all, for {labels} labels"
-    if weight < 0.2 * labels:
-        return [
-            f"Only blanks, and not as usual: {counts}. It has learnt from other labels, such as "
-            "empty ones or padding, or it diverged."
-        ]
-    return [f"Only blanks, as usual early in a training: {counts}. Keep training."]
+    few = weight < 0.2 * labels
+    found = f"the other classes weigh {weight:.1f} frames in all, for {labels} labels"
+    why = "It learns from other labels, such as empty ones or padding, or it diverged."
+    if few and steps is None:
+        return [f"Only blanks, {found}: as usual in the first 300 steps, but not later. {why}"]
+    if few and steps > 300:
+        return [f"Only blanks, and not as usual after {steps} steps: {found}. {why}"]
+    if steps is not None and steps > 3000:
+        why = "Do labels belong to their utterances? Learn one small batch by heart first."
+        return [f"Only blanks, and not as usual after {steps} steps. {why}"]
+    return [f"Only blanks, as usual early in a training: {found}. Keep training."]
 
 
 def _blank_mismatch(usual, blank) -> str:

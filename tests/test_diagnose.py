@@ -1,5 +1,6 @@
 """Every fault that `find_faults` knows, planted; and healthy batches, where it must keep silent."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -157,19 +158,32 @@ def plateau(share, wobble=0.3):
 def test_plateaus():
     # 45 labels on 135 frames: a settled bias gives them a third of the weight.
     assert only(faults(*plateau(1 / 3))).startswith("Only blanks, as usual early in a training")
-    assert "other labels, such as empty ones" in only(faults(*plateau(0.01)))
+    assert "but not later" in only(faults(*plateau(0.01)))
+    found = only(faults(*plateau(0.01), steps=400))
+    assert "not as usual after 400 steps" in found and "such as empty ones" in found
+    assert "as usual early" in only(faults(*plateau(0.01), steps=40))
+    assert "as usual early" in only(faults(*plateau(1 / 3), steps=400))
+    assert "belong to their utterances?" in only(faults(*plateau(1 / 3), steps=4000))
     assert "dead layer" in only(faults(*plateau(1 / 3, wobble=0.0)))
 
 
 @pytest.mark.training
-def test_the_plateau_of_a_real_training_is_as_usual(training_seed):
-    """A settled bias is what every training has first, so the test is not about luck."""
-    batch, _, _ = emissions(IDS, seed=training_seed)  # noise: there is nothing to learn but counts
-    model, predict_model = ctc.build_models(ctc.lstm_encoder, 5, 9, seed=training_seed, units=8)
-    model.compile(ctc.lesson_optimizer(200))
-    model.fit(ctc.repeat_batch(batch), steps_per_epoch=60, verbose=0)
-    found = ctc.find_faults(**batch, model=predict_model)
-    assert not [text for text in found if not text.startswith("Only blanks, as usual")], found
+def test_plateaus_of_real_trainings(training_seed):
+    """Noise: there is nothing to learn but how many labels there are, or, of empty ones, none."""
+    batch, _, _ = emissions(IDS, seed=training_seed)
+    nothing = ctc.sparse_labels([[]] * len(IDS))
+    for labels, expected in ((batch["labels"], "as usual"), (nothing, "not as usual")):
+        model, predict_model = ctc.build_models(ctc.lstm_encoder, 5, 9, seed=training_seed, units=8)
+        model.compile(keras.optimizers.SGD(0.02, momentum=0.9, global_clipnorm=5.0))
+        inputs = ctc.repeat_batch({**batch, "labels": labels})
+        steps = 0
+        for more in (2, 3, 15, 40, 260):
+            model.fit(inputs, steps_per_epoch=more, verbose=0)
+            steps += more
+            found = ctc.find_faults(**batch, model=predict_model, steps=steps)
+            if steps <= 300:
+                assert not any("not as usual" in text for text in found), found
+        assert any(f"blanks, {expected}" in text.replace("and ", "") for text in found), found
 
 
 def lesson():
