@@ -29,7 +29,7 @@ def explain_mismatch(
 
     >>> explain_mismatch([[3, 1, 2], [0, 2]], [[4, 2, 3], [1, 3]])
     'Labels are shifted by one: they are +1 of what they should be.'
-    >>> explain_mismatch([[3, 1, 2], [0, 2]], [[0, 2], [3, 1, 2]])
+    >>> explain_mismatch([[3, 1, 2], [0, 4]], [[0, 4], [3, 1, 2]])
     'Texts are mixed up between utterances 0, 1: utterance 0 has the text of 1.'
     >>> explain_mismatch([[3, 1, 2], [0, 2]], [[3, 1, 2], [2]]) is None
     True
