@@ -36,6 +36,8 @@ _ROOMS = {
     "hotwords": "hot_words",
     "lattice": "forced_align forward_backward spans_to_seconds",
     "aligner": "middle_frames share_in_words train_aligner",
+    "diagnose": "find_faults",
+    "mismatch": "explain_mismatch",
     "mistakes": "confusion_matrix edit_path most_confused plot_confusion_matrix",
     "plots": "plot_alignment plot_emissions plot_features plot_history plot_lattice",
     "picture": "plot_utterance",

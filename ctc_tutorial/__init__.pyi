@@ -35,6 +35,7 @@ from .data.spoken_numbers import make_spoken_numbers as make_spoken_numbers
 from .datasets import dense_labels as dense_labels
 from .datasets import repeat_batch as repeat_batch
 from .decoding import greedy_decode as greedy_decode
+from .diagnose import find_faults as find_faults
 from .distributed import SumThenClip as SumThenClip
 from .distributed import train_in_rounds as train_in_rounds
 from .encoder_check import check_encoder as check_encoder
@@ -61,6 +62,7 @@ from .layers import CTCLossLayer as CTCLossLayer
 from .layers import sparse_op_loss as sparse_op_loss
 from .losses import ctc_loss as ctc_loss
 from .metrics import LabelErrorRate as LabelErrorRate
+from .mismatch import explain_mismatch as explain_mismatch
 from .mistakes import confusion_matrix as confusion_matrix
 from .mistakes import edit_path as edit_path
 from .mistakes import most_confused as most_confused
