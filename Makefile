@@ -71,7 +71,7 @@ clean:
 	@touch $@
 
 .venv/.dev: .venv/.reader
-	$(BIN)/python -m pip install --quiet -e '.[tensorflow,notebooks,dev]'
+	$(BIN)/python -m pip install --quiet -e '.[tensorflow,notebooks,ship,dev]'
 	@touch $@
 
 .venv-bench/.installed: pyproject.toml

@@ -35,6 +35,7 @@ from .data.spoken_numbers import make_spoken_numbers as make_spoken_numbers
 from .datasets import dense_labels as dense_labels
 from .datasets import repeat_batch as repeat_batch
 from .decoding import greedy_decode as greedy_decode
+from .diagnose import find_faults as find_faults
 from .distributed import SumThenClip as SumThenClip
 from .distributed import train_in_rounds as train_in_rounds
 from .encoder_check import check_encoder as check_encoder
@@ -46,6 +47,9 @@ from .encoders import lstm_encoder as lstm_encoder
 from .encoders import strided_length as strided_length
 from .error_rates import label_error_rate as label_error_rate
 from .error_rates import word_error_rate as word_error_rate
+from .export import export_model as export_model
+from .export import streaming_model as streaming_model
+from .export import text_model as text_model
 from .feasibility import check_feasible as check_feasible
 from .feasibility import infeasible_reason as infeasible_reason
 from .folders import Recordings as Recordings
@@ -58,6 +62,7 @@ from .layers import CTCLossLayer as CTCLossLayer
 from .layers import sparse_op_loss as sparse_op_loss
 from .losses import ctc_loss as ctc_loss
 from .metrics import LabelErrorRate as LabelErrorRate
+from .mismatch import explain_mismatch as explain_mismatch
 from .mistakes import confusion_matrix as confusion_matrix
 from .mistakes import edit_path as edit_path
 from .mistakes import most_confused as most_confused

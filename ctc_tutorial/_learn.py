@@ -6,6 +6,7 @@ import json
 import math
 import os
 import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -129,6 +130,18 @@ def _learn(
     best = KeepBest(work / "best.weights.h5", patience=PATIENCE)
     best.set_model(train_model)
     data = dataset(kept, seed=options.seed, first_epoch=done * passes).repeat(passes)
+    pressed: list[int] = []
+
+    def between_batches(*_, **__) -> None:
+        if pressed:
+            raise KeyboardInterrupt
+
+    def on_ctrl_c(number: int, _) -> None:
+        # Raised here, it may strike in the middle of a callback of TensorFlow's, which swallows it.
+        between_batches()  # but whoever presses again does not want to wait
+        pressed.append(number)
+
+    before = signal.signal(signal.SIGINT, on_ctrl_c)
     try:
         train_model.fit(
             data,
@@ -138,6 +151,9 @@ def _learn(
             callbacks=[
                 best,
                 RepeatableDropout(),
+                keras.callbacks.LambdaCallback(
+                    on_train_batch_end=between_batches, on_test_batch_end=between_batches
+                ),
                 keras.callbacks.BackupAndRestore(work / "backup", delete_checkpoint=False),
             ],
         )
@@ -146,6 +162,8 @@ def _learn(
         if not best.record.exists():
             raise
         interrupted = True
+    finally:
+        signal.signal(signal.SIGINT, before)
     print(f"\nthe best weights are those of epoch {best.restore()}")
 
     _measure(predict_model, alphabet, recordings, held_back)

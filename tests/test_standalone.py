@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -17,9 +18,11 @@ ALLOWED = {
     "beam_search": {"decoding"},
     "bucketing": {"batches"},
     "compat": {"beam_search", "decoding", "losses"},
+    "diagnose": {"decoding", "error_rates", "mismatch"},
     "encoders": {"recurrent"},
     "folders": {"cleaning", "recordings", "speech", "transcripts"},
     "layers": {"losses", "metrics"},
+    "mismatch": {"error_rates"},
     "models": {"layers"},
     "people": {"spoken_numbers"},
     "practice_folder": {"people", "spoken_numbers"},
@@ -84,7 +87,10 @@ def public_names(room):
 @pytest.mark.slow
 @pytest.mark.parametrize("room", PATHS)
 def test_the_examples_of_a_copied_file_run(room, examples):
+    keras_version = tuple(map(int, version("keras").split(".")[:2]))
     for name, (_, failures) in examples[room].items():
+        if name == "CTCModel" and keras_version < (3, 12):  # as its docstring says
+            continue
         assert not failures, f"{room}.py, {name or 'the file itself'}:\n{failures}"
     without = [name for name in public_names(room) if not examples[room][name][0]]
     assert not without, f"{room}.py: no example in the docstring of {without}"
