@@ -1,7 +1,7 @@
 # CTC in Keras 0.2.0, https://github.com/owner/name, MIT licence, (c) 2026 the authors of CTC in Keras. Keep this line.
 """A network without a memory that says when each letter is spoken.
 
-Taught in notebook 06_decoding_and_alignment. This file stands alone: it needs NumPy and TensorFlow.
+Taught in notebook 07_alignment. This file stands alone: it needs NumPy and TensorFlow.
 
 CTC rewards the right order of the labels, wherever they are, and a network with a memory may write
 them anywhere. Here the logits of a frame are a linear function of the few frames

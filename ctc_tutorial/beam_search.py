@@ -1,7 +1,7 @@
 # CTC in Keras 0.2.0, https://github.com/owner/name, MIT licence, (c) 2026 the authors of CTC in Keras. Keep this line.
 """Prefix beam search: the most probable labels, with a hook for a language model; hot words.
 
-Taught in notebook 06_decoding_and_alignment. Copy decoding.py with this file.
+Taught in notebook 06_decoding. Copy decoding.py with this file.
 """
 
 from collections.abc import Callable

@@ -1,5 +1,5 @@
 # CTC in Keras 0.2.0, https://github.com/owner/name, MIT licence, (c) 2026 the authors of CTC in Keras. Keep this line.
-"""From logits to labels by the best path. Taught in notebook 06_decoding_and_alignment.
+"""From logits to labels by the best path. Taught in notebook 06_decoding.
 
 This file needs NumPy only and can be copied alone.
 """

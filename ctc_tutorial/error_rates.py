@@ -1,5 +1,5 @@
 # CTC in Keras 0.2.0, https://github.com/owner/name, MIT licence, (c) 2026 the authors of CTC in Keras. Keep this line.
-"""How many labels or words are wrong. Taught in notebook 06_decoding_and_alignment.
+"""How many labels or words are wrong. Taught in notebook 06_decoding.
 
 This file needs NumPy only and can be copied alone.
 """

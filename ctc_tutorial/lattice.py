@@ -1,7 +1,7 @@
 # CTC in Keras 0.2.0, https://github.com/owner/name, MIT licence, (c) 2026 the authors of CTC in Keras. Keep this line.
 """What CTC computes, in NumPy: the lattice, the loss, its gradient and the best alignment.
 
-Taught in notebooks 05_ctc_by_hand and 06_decoding_and_alignment. One utterance at a time, float64
+Taught in notebooks 05_ctc_by_hand and 07_alignment. One utterance at a time, float64
 in log space: written to be read, not to train with. Needs NumPy only and can be copied alone.
 
 L ids have S = 2L + 1 lattice states: a blank before, between and after them. State 2i is a blank,

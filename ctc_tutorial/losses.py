@@ -1,5 +1,5 @@
 # CTC in Keras 0.2.0, https://github.com/owner/name, MIT licence, (c) 2026 the authors of CTC in Keras. Keep this line.
-"""The CTC loss, exact to float32 rounding and fast under XLA. Taught in notebook 05_ctc_by_hand.
+"""The CTC loss, exact to float32 rounding and fast under XLA. Taught in notebooks 05 and 05b.
 
 Probabilities along a CTC lattice shrink by thousands of nats, far below what a float holds, so most
 implementations keep logarithms and pay several exponentials per state and frame. Here a probability

@@ -136,7 +136,7 @@ def plot_alignment(
     """The waveform; over it where each word is, below it where each letter is.
 
     Neighbours differ in colour. A letter's name stands below its bar, in one of three rows. Taught
-    in notebook 06_decoding_and_alignment.
+    in notebook 07_alignment.
 
     Args:
         waveform: float32 [N], drawn relative to its loudest sample.

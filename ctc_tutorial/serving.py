@@ -1,5 +1,5 @@
 # CTC in Keras 0.2.0, https://github.com/owner/name, MIT licence, (c) 2026 the authors of CTC in Keras. Keep this line.
-"""Greedy decoding chunk by chunk, and any decoding on all cores. Taught in notebooks 06 and 11.
+"""Greedy decoding chunk by chunk, and any decoding on all cores. Taught in notebooks 11 and 13.
 
 Copy decoding.py with this file.
 """
