@@ -9,6 +9,7 @@ button pressed, and the picture below has to change. Exit status 1 if a notebook
 
 import json
 import os
+import re
 import secrets
 import shutil
 import socket
@@ -27,7 +28,7 @@ from playwright.sync_api import Locator, Page, sync_playwright
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 LIMIT = 600  # seconds for a notebook to run
-PATIENCE = 60  # seconds for anything else
+PATIENCE, ATTEMPTS = 60, 3  # seconds for anything else; ways to start a run
 TRACKER = "@jupyterlab/notebook-extension/tracker.jupyterlab-settings"
 # What this script cannot move; a notebook that uses one has to teach it here.
 UNKNOWN = ".jupyter-widgets :is(select, textarea, input:not(.widget-readout, [type=hidden]))"
@@ -105,12 +106,27 @@ def check_errors(path: Path) -> None:
                 raise RuntimeError(f"unannounced error in\n{cell.source}\n\n{found}")
 
 
+def has_begun(page: Page) -> bool:
+    """Some prompt is [*] or [1]."""
+    return any(
+        re.search(r"[*\d]", text) for text in page.locator(".jp-InputPrompt").all_inner_texts()
+    )
+
+
 def run_all(page: Page, path: Path) -> None:
     """All cells, to the end. The saved file says when: a live picture makes a kernel look idle."""
     page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").first.wait_for()
-    page.get_by_role("menuitem", name="Kernel", exact=True).click()
-    page.get_by_role("menuitem", name="Restart Kernel and Run All Cells").click()
-    page.locator(".jp-Dialog .jp-mod-accept").click()
+    for attempt in reversed(range(ATTEMPTS)):
+        page.get_by_role("menuitem", name="Kernel", exact=True).click()
+        page.get_by_role("menuitem", name="Restart Kernel and Run All Cells").click()
+        page.locator(".jp-Dialog .jp-mod-accept").click()
+        # An idle kernel may not be connected yet: then it is restarted, and nothing runs.
+        try:
+            wait_until(lambda: has_begun(page), "the first cell", PATIENCE / ATTEMPTS)
+            break
+        except RuntimeError:
+            if not attempt:
+                raise
 
     def all_have_run() -> bool:
         page.keyboard.press("Control+s")
