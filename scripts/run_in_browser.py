@@ -160,19 +160,21 @@ def move_widgets(page: Page, path: Path) -> int:
             raise RuntimeError("a widget that is neither slider nor button: teach it to me")
         # Buttons last: one that resets changes nothing before something was moved.
         handles, buttons = cell.locator(".noUi-handle").all(), cell.locator(".jupyter-button").all()
-        for widget in [*handles, *buttons]:
-            move(widget, cell.locator("img.widget-image"))
+        for steps, widget in enumerate([*handles, *buttons], start=1):
+            move(widget, steps, cell.locator("img.widget-image"))
             moved += 1
     return moved
 
 
-def move(widget: Locator, picture: Locator) -> None:
+def move(widget: Locator, steps: int, picture: Locator) -> None:
+    """A slider by so many steps: another number for each, as a softmax ignores equal ones."""
     widget.scroll_into_view_if_needed()
     name, before = widget.evaluate(NAME), picture.evaluate(HASH)
     if widget.get_attribute("role") == "slider":
         largest = widget.get_attribute("aria-valuenow") == widget.get_attribute("aria-valuemax")
         widget.focus()
-        widget.press("ArrowLeft" if largest else "ArrowRight")
+        for _ in range(steps):
+            widget.press("ArrowLeft" if largest else "ArrowRight")
     else:
         widget.click()
     wait_until(lambda: picture.evaluate(HASH) != before, f"{name!r} to change its picture")
