@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 NBVAL := --nbval --nbval-current-env --nbval-cell-timeout=300
 
-.PHONY: run lab test check fuzz backends notebooks bench margins stamp clean
+.PHONY: run lab test check fuzz backends notebooks browser site bench margins stamp clean
 
 run: .venv/.reader
 	$(BIN)/python -m ctc_tutorial --plot ctc.png
@@ -40,6 +40,16 @@ backends: .venv-backends/.installed
 notebooks: .venv/.dev
 	$(BIN)/python scripts/execute_notebooks.py $(NB)
 
+# Runs the notebooks (all, or NB=...) in JupyterLab in a browser, moves their widgets, and drives the
+# playground. Needs a Chromium on the PATH.
+browser: .venv/.dev
+	$(BIN)/python -m pytest tests/test_playground.py
+	$(BIN)/python scripts/run_in_browser.py $(NB)
+
+# All notebooks as they are committed, a page per helper, the playground and search: build/site.
+site: .venv/.dev
+	$(BIN)/python scripts/make_site.py
+
 # The CTC loss against TensorFlow, Keras, PyTorch and optax (writes benchmarks/RESULTS.md), whole
 # training steps against PyTorch's (step.md, convolutions.md), the metric of the layer (layer.md).
 bench: .venv-bench/.installed
@@ -71,7 +81,7 @@ clean:
 	@touch $@
 
 .venv/.dev: .venv/.reader
-	$(BIN)/python -m pip install --quiet -e '.[tensorflow,notebooks,ship,dev]'
+	$(BIN)/python -m pip install --quiet -e '.[tensorflow,notebooks,ship,dev,site]'
 	@touch $@
 
 .venv-bench/.installed: pyproject.toml
