@@ -205,7 +205,7 @@ def test_the_models_share_weights_learn_and_come_back_from_a_file(
     data = {**inputs, "labels": tf.cast(labels, tf.int32)}
     train.compile(optimizer=keras.optimizers.Adam(1e-2))
     losses = []
-    for _ in range(25):
+    for _ in range(75):  # of 12 seeds the slowest ends at 0.21
         train.reset_metrics()  # some versions of Keras return means over all calls
         losses.append(float(train.train_on_batch(data, return_dict=True)["loss"]))
     assert losses[-1] < 0.3 * losses[0]
