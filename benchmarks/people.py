@@ -395,8 +395,9 @@ def report(rows):
 
 `python benchmarks/people.py`; {versions}, {platform.system()}. A row is one training; its seed
 gives weights, training strings and batch order. Seconds are those of `fit`, by the clock and of the
-processor; the machine's load stands in people.jsonl with each row. Where a table or a row is
-missing, it has not been measured yet.
+processor; the machine's load stands in people.jsonl with each row: where it is above 2, other jobs
+came first, and the seconds by the clock say nothing. Where a table or a row is missing, it has not
+been measured yet.
 
 The data: the Free Spoken Digit Dataset (six men, v1.0.10, CC BY-SA 4.0), put together to strings
 of 2 to 5 words as `make_people_numbers` does. Beam search: width 8, with {RECIPE["penalty"]} nats
