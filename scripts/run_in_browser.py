@@ -197,7 +197,11 @@ def main() -> int:
         return 2
     failed = 0
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        copies = [Path(folder, path.name) for path in paths]
+        work = Path(folder, "notebooks")
+        work.mkdir()
+        for beside in ("docs", "scripts"):  # of which notebooks show a page, and run a program
+            shutil.copytree(NOTEBOOKS.parent / beside, Path(folder, beside))
+        copies = [work / path.name for path in paths]
         for path, copy in zip(paths, copies, strict=True):
             notebook = nbformat.read(path, as_version=4)
             for cell in notebook.cells:
@@ -206,7 +210,7 @@ def main() -> int:
             nbformat.write(notebook, copy)
         # Without its sandbox, as in containers one is root; the pages are our own.
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        with jupyterlab(Path(folder)) as address:
+        with jupyterlab(work) as address:
             for copy in copies:
                 page = browser.new_page(viewport={"width": 1366, "height": 900})
                 page.set_default_timeout(1000 * PATIENCE)
