@@ -98,7 +98,7 @@ def streaming_model(predict_model: keras.Model, characters: str) -> keras.Model:
     for layer in chain:
         copied = _portable(layer)
         if isinstance(copied, layers.LSTM):
-            copied.return_state = True
+            copied.return_state = True  # to be given back with the next chunk
             x, *new = copied(x, initial_state=[parts.pop(0), parts.pop(0)])
             following += new
         else:

@@ -147,7 +147,7 @@ class KeepBest(keras.callbacks.Callback):
                 write(unfinished)
                 unfinished.replace(path)
         elif self.patience is not None and epoch + 1 - self.best["epoch"] >= self.patience:
-            self.model.stop_training = True
+            self.model.stop_training = True  # after this epoch
 
     def restore(self) -> int:
         """Give the model its best weights; returns the epoch that they are of, counted from 1.
