@@ -1,5 +1,5 @@
 # CTC in Keras 0.2.0, https://github.com/owner/name, MIT licence, (c) 2026 the authors of CTC in Keras. Keep this line.
-"""Does padding leak through an encoder, and are its lengths right? Taught in notebook 08."""
+"""Does padding leak through an encoder, and are its lengths right? From notebooks 04 and 08."""
 
 from collections.abc import Callable
 from typing import Any
@@ -66,7 +66,7 @@ def check_encoder(
         off = _difference(expected, found)
         _require(
             off <= tolerance,
-            f"{when}, what stands in the padding changes the output by {off:.2g} of its largest",
+            f"{when}, what stands in the padding changes the output by {off:.2g} times its largest",
         )
         off = _difference(statistics, moved)
         _require(off <= tolerance, f"{when}, padding changes the moving statistics by {off:.2g}")
