@@ -5,6 +5,7 @@ This file stands alone: it needs Keras on TensorFlow, and NumPy; for .onnx files
 Runtimes disagree about texts, but all know integers: the files put out Unicode code points.
 """
 
+import itertools
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ _FRAMEWISE = (
     layers.Dense,
     layers.Dropout,
     layers.LayerNormalization,
+    layers.Normalization,
     layers.ReLU,
 )
 
@@ -52,7 +54,8 @@ def text_model(predict_model: keras.Model, characters: str) -> keras.Model:
     ([97, 0, 0, 97, 98, 0], 'aab')
     """
     copied = keras.models.clone_model(predict_model, clone_function=_portable)
-    copied.set_weights(predict_model.get_weights())
+    for layer, original in zip(copied.layers, predict_model.layers, strict=True):
+        _take_weights(layer, original)
     logits, length = copied.output["logits"], copied.output["logit_length"]
     path = _best_path(logits)
     before = ops.pad(path[:, :-1], [[0, 0], [1, 0]], constant_values=-1)
@@ -93,7 +96,7 @@ def streaming_model(predict_model: keras.Model, characters: str) -> keras.Model:
     sizes = [layer.units for layer in lstms for _ in range(2)]
     features = keras.Input(chain[0].input.shape[1:], name="features")
     state = keras.Input((sum(sizes) + 1,), name="state")
-    *parts, last = ops.split(state, np.cumsum(sizes).tolist(), axis=1)
+    parts = [state[:, a:b] for a, b in itertools.pairwise(itertools.accumulate(sizes, initial=0))]
     x, following = features, []
     for layer in chain:
         copied = _portable(layer)
@@ -103,10 +106,10 @@ def streaming_model(predict_model: keras.Model, characters: str) -> keras.Model:
             following += new
         else:
             x = copied(x)
-        copied.set_weights(layer.get_weights())
+        _take_weights(copied, layer)
     path = _best_path(x)
     # The state holds the class plus 1, so that 0 is no class.
-    before = ops.concatenate([ops.cast(last, "int32") - 1, path[:, :-1]], axis=1)
+    before = ops.concatenate([ops.cast(state[:, -1:], "int32") - 1, path[:, :-1]], axis=1)
     code_points = _code_points(path, ops.not_equal(path, before), characters, classes)
     following.append(ops.cast(path[:, -1:] + 1, "float32"))
     outputs = {"logits": x, "code_points": code_points}
@@ -122,7 +125,8 @@ def export_model(model: keras.Model, path: str | Path) -> None:
     output more, text: strings [B] in UTF-8. The inputs and outputs have the names of the model's.
 
     Raises:
-        ValueError: a model without code_points, or another ending.
+        ValueError: a model without code_points, another ending, or (.onnx) an operation that ONNX
+            does not know.
 
     Source: https://www.tensorflow.org/api_docs/python/tf/lite/TFLiteConverter,
     https://github.com/onnx/tensorflow-onnx
@@ -145,14 +149,29 @@ def export_model(model: keras.Model, path: str | Path) -> None:
             _write_saved_model(model, folder, batch=1, strings=False)
             path.write_bytes(tf.lite.TFLiteConverter.from_saved_model(folder).convert())
     elif path.suffix == ".onnx":
-        import tf2onnx  # here, as the others do without it
-
-        serve, specs = _served(model, batch=None, strings=False)
-        tf2onnx.convert.from_function(serve, specs, output_path=str(path))
+        path.write_bytes(_onnx(model))
     elif not path.suffix:
         _write_saved_model(model, path, batch=None, strings=True)
     else:
         raise ValueError(f"{path.name}: end it in .tflite or .onnx, or name a folder")
+
+
+def _onnx(model):
+    import onnx  # here, as the other formats do without these two
+    import tf2onnx
+
+    converted, _ = tf2onnx.convert.from_function(*_served(model, batch=None, strings=False))
+    try:
+        onnx.checker.check_model(converted)  # tf2onnx only logs what it can't convert
+    except onnx.checker.ValidationError as error:
+        raise ValueError(f"ONNX can't hold this model: {str(error).splitlines()[0]}") from error
+    return converted.SerializeToString()
+
+
+def _take_weights(layer, original):
+    layer.set_weights(original.get_weights())
+    if isinstance(layer, layers.Normalization):
+        layer.finalize_state()  # computes with constants made of its weights
 
 
 def _portable(layer):

@@ -273,3 +273,37 @@ def test_the_model_that_was_given_stays_as_it_was():
     for ours, theirs in zip(before, predict_model.get_weights(), strict=True):
         np.testing.assert_array_equal(ours, theirs)
     assert not any(isinstance(layer, CTCLossLayer) for layer in copied.layers)
+
+
+def normalized_model(normalization):
+    """No LSTM: each frame alone."""
+    features = keras.Input((None, 3), name="features")
+    length = keras.Input((), dtype="int32", name="feature_length")
+    logits = keras.layers.Dense(3)(normalization(features))
+    return keras.Model([features, length], {"logits": logits, "logit_length": length})
+
+
+@pytest.mark.parametrize("make", [text_model, streaming_model])
+def test_statistics_of_the_training_set_are_copied(make):
+    x = np.random.default_rng(0).normal(5, 3, (4, 6, 3)).astype("float32")
+    adapted = keras.layers.Normalization()
+    adapted.adapt(x)
+    given = keras.layers.Normalization(mean=[1.0, 2.0, 3.0], variance=[4.0, 5.0, 6.0])
+    for normalization in (adapted, given):
+        model = normalized_model(normalization)
+        kernel, bias = (np.array(w, "float64") for w in model.layers[-1].get_weights())
+        scaled = (x - np.array(normalization.mean)) / np.sqrt(np.array(normalization.variance))
+        copied = make(model, "ab")
+        feeds = {"features": x, "feature_length": np.full(4, 6), "state": np.zeros((4, 1))}
+        names = [i.name for i in tf.nest.flatten(copied.input)]
+        found = copied.predict({name: feeds[name] for name in names}, verbose=0)["logits"]
+        np.testing.assert_allclose(found, scaled @ kernel + bias, atol=1e-5)
+
+
+def test_what_onnx_does_not_know_is_an_error(tmp_path):
+    needs(".onnx")
+    features = keras.Input((None, 3), name="features")
+    codes = keras.ops.argmax(features, axis=-1)  # Keras handles bits of floats there
+    with pytest.raises(ValueError, match=r"ONNX can't hold this model: .*Bitcast"):
+        export_model(keras.Model(features, {"code_points": codes}), tmp_path / "m.onnx")
+    assert not (tmp_path / "m.onnx").exists()
