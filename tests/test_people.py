@@ -120,8 +120,9 @@ def drawn_from(fake, tmp_path, monkeypatch):
 
     monkeypatch.setattr(room, "compose_numbers", spy)
 
-    def drawn(split, held_out):
-        make_people_numbers(1, split, seed=0, held_out=held_out, cache_dir=tmp_path)
+    def drawn(split, held_out, augment=False):
+        make_people_numbers(1, split, 0, held_out, augment, cache_dir=tmp_path)
+        assert len(voices) == 1 or not augment  # a person may be followed by any other
         found = [[[divmod(len(w) - 800, 50) for w in takes] for takes in v] for v in voices]
         assert all(takes == voice[0] for voice in found for takes in voice)  # as many of each word
         return {(SPEAKERS[place], take) for voice in found for place, take in voice[0]}
@@ -139,6 +140,16 @@ def test_who_is_held_out_is_heard_in_the_test_alone(drawn_from):
     train, test = drawn_from("train", "lucas"), drawn_from("test", "lucas")
     assert test == {("lucas", take) for take in range(50)}
     assert train == {(speaker, take) for speaker in SPEAKERS for take in range(50)} - test
+
+
+@pytest.mark.parametrize("held_out", [None, "theo"])
+def test_augmented_words_come_from_the_same_takes(drawn_from, held_out):
+    assert drawn_from("train", held_out, augment=True) == drawn_from("train", held_out)
+
+
+def test_in_augmented_utterances_nobody_is_the_speaker(people):
+    waveforms, texts, speakers = make_people_numbers(9, "train", 1, "theo", True, cache_dir=people)
+    assert len(waveforms) == len(texts) == 9 and speakers.tolist() == [-1] * 9
 
 
 def test_speakers_are_places_in_the_list_and_sequences_are_not_shared(people):

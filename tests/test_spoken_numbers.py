@@ -122,5 +122,22 @@ def test_composing_draws_from_all_takes_and_refuses_what_would_never_end():
     for voices in ([], [voice[:9]], [[*voice[:9], []]]):
         with pytest.raises(ValueError, match="at least one take of ten digits"):
             compose_numbers(voices, (0,), 1, seed=0)
+    for word_speeds in (-0.1, 1.0):
+        with pytest.raises(ValueError, match=r"word_speeds=.*: give a share"):
+            compose_numbers([voice], (0,), 1, seed=0, word_speeds=word_speeds)
     with pytest.raises(ValueError, match=r"remainders=\(4,\): choose from"):
         compose_numbers([voice], (4,), 1, seed=0)
+
+
+def test_every_word_has_a_speed_of_its_own():
+    word = np.zeros(1000)
+    word[100:120] = word[900:920] = 9000.0  # two clicks, 800 samples apart
+    for spread, most, least in ((0.0, 800, 800), (0.2, 1000, 667)):
+        waveforms, _, _ = compose_numbers([[[word]] * 10], (0, 1), 60, 0, word_speeds=spread)
+        apart = []
+        for waveform in waveforms:
+            clicks = np.flatnonzero(np.diff((np.abs(waveform) > 2000).astype(int)) == 1)
+            apart.append(clicks[1::2] - clicks[::2])
+        every = np.concatenate(apart)
+        assert least - 5 <= every.min() < least + 25 and most - 25 < every.max() <= most + 5
+        assert all(np.ptp(some) > 2 for some in apart) == (spread > 0)

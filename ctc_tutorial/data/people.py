@@ -94,12 +94,14 @@ def make_people_numbers(
         split: "train" or "test".
         seed: the same arguments give the same utterances.
         held_out: the name of a speaker.
-        augment: each word has a speed of its own, up to 25 % off: meant for training only.
+        augment: each word is said by another person and at a speed of its own, up to 12 % off:
+            meant for training only.
         cache_dir: as for `fetch_people_words`.
 
     Returns:
         (waveforms, texts, speakers): sound, each float32 [N], mono, 8 kHz, on the 16-bit scale;
-        what is said, such as "four one nine"; and who says it, as places in SPEAKERS, int64 [B].
+        what is said, such as "four one nine"; and who says it, as places in SPEAKERS, int64 [B],
+        or -1 if several do.
 
     Raises:
         ValueError: an unknown split or speaker.
@@ -124,8 +126,16 @@ def make_people_numbers(
         names, takes = [s for s in SPEAKERS if (s == held_out) == test], slice(None)
     voices = [[[_scaled(w) for w in word[takes]] for word in words[name]] for name in names]
     remainders = (0,) if test else (1, 2, 3)
-    waveforms, texts, speakers = compose_numbers(voices, remainders, count, seed, augment=augment)
-    return waveforms, texts, np.array([SPEAKERS.index(name) for name in names])[speakers]
+    places = [SPEAKERS.index(name) for name in names]
+    if augment:
+        voices = [
+            [[take for takes in word for take in takes] for word in zip(*voices, strict=True)]
+        ]
+        places = [-1]
+    waveforms, texts, speakers = compose_numbers(
+        voices, remainders, count, seed, word_speeds=0.12 if augment else None
+    )
+    return waveforms, texts, np.array(places)[speakers]
 
 
 def _recordings(archive: Path) -> dict[str, bytes] | None:

@@ -96,7 +96,7 @@ def make_spoken_numbers(
     """
     return compose_numbers(
         [[[word] for word in voice] for voice in load_spoken_words(split)],
-        *(SPLITS[split][2], count, seed, min_words, max_words, augment),
+        *(SPLITS[split][2], count, seed, min_words, max_words, 0.25 if augment else None),
     )
 
 
@@ -107,17 +107,20 @@ def compose_numbers(
     seed: int,
     min_words: int = 2,
     max_words: int = 5,
-    augment: bool = False,
+    word_speeds: float | None = None,
 ) -> tuple[list[np.ndarray], list[str], np.ndarray]:
     """`make_spoken_numbers` with recordings of your own.
 
     Args:
         voices: of each voice, of each digit, its takes: one waveform [N] or more, 8 kHz.
         remainders: sequences whose sum of digits, divided by 4, leaves one of these are said.
-        count, seed, min_words, max_words, augment: as for `make_spoken_numbers`.
+        count, seed, min_words, max_words: as for `make_spoken_numbers`.
+        word_speeds: each word has a speed of its own, up to this share faster or slower; by default
+            an utterance has one for all of its words, up to 10 % off.
 
     Raises:
-        ValueError: no voice, a digit without a take, no remainder, or impossible numbers of words.
+        ValueError: no voice, a digit without a take, no remainder, impossible numbers of words, or
+            word_speeds outside 0 to 1.
 
     >>> beeps = [[np.ones(800)] for digit in range(10)]
     >>> waveforms, texts, speakers = compose_numbers([beeps], (0, 1), count=2, seed=0)
@@ -128,6 +131,8 @@ def compose_numbers(
     for name, number, least in (*numbers, ("max_words", max_words, min_words)):
         if not isinstance(number, int | np.integer) or number < least:
             raise ValueError(f"{name}={number!r}: give an integer, at least {least}")
+    if word_speeds is not None and not 0 <= word_speeds < 1:
+        raise ValueError(f"word_speeds={word_speeds!r}: give a share, at least 0 and below 1")
     if not set(remainders) & {0, 1, 2, 3}:
         raise ValueError(f"remainders={remainders!r}: choose from 0, 1, 2 and 3")
     if not voices or not all(len(voice) == 10 and all(voice) for voice in voices):
@@ -142,16 +147,19 @@ def compose_numbers(
             speakers.append(int(rng.integers(len(voices))))
             takes = [voices[speakers[-1]][int(digit)] for digit in digits]
             words = [take[int(rng.integers(len(take)))] for take in takes]
-            waveforms.append(_utterance(words, rng, augment))
+            waveforms.append(_utterance(words, rng, word_speeds))
             texts.append(" ".join(WORDS[d] for d in digits))
     return waveforms, texts, np.array(speakers, np.int64)
 
 
-def _utterance(words: list[np.ndarray], rng: np.random.Generator, augment: bool) -> np.ndarray:
+def _utterance(
+    words: list[np.ndarray], rng: np.random.Generator, word_speeds: float | None
+) -> np.ndarray:
     """The words with pauses before, between and after them, in noise: float32 [N]."""
-    speeds = (
-        rng.uniform(0.75, 1.25, len(words)) if augment else [rng.uniform(0.9, 1.1)] * len(words)
-    )
+    if word_speeds is None:
+        speeds = [rng.uniform(0.9, 1.1)] * len(words)
+    else:
+        speeds = rng.uniform(1 - word_speeds, 1 + word_speeds, len(words)).tolist()
     parts = []
     for word, speed in zip(words, speeds, strict=True):
         places = np.arange(0, len(word) - 1, speed)
