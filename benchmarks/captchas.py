@@ -2,8 +2,7 @@
 
     python benchmarks/captchas.py [--seeds 0 1 2] [--only image crnn example reduction]
 
-Every part writes its own section of captchas.md and leaves the others. Seconds of sections that
-were measured on different machines can't be compared.
+Every part writes its own section of captchas.md and leaves the others.
 """
 
 import argparse
@@ -215,7 +214,7 @@ def write(section: str, text: str) -> None:
     parts[section] = f"{text}\n\n{stamp}\n\n"
     head = (
         "# Captchas that training never saw: results\n\n`python benchmarks/captchas.py`. Sections "
-        "of different days come from different machines: their seconds can't be compared.\n\n"
+        "of different days may come from different machines: their seconds can't be compared.\n\n"
     )
     body = "".join(f"## {name}\n\n{part.strip()}\n\n" for name, part in sorted(parts.items()))
     RESULTS.write_text(head + body.rstrip("\n") + "\n", encoding="utf-8")

@@ -1,5 +1,5 @@
 # CTC in Keras 0.2.0, https://github.com/owner/name, MIT licence, (c) 2026 the authors of CTC in Keras. Keep this line.
-"""Does padding leak through an encoder, and are its lengths right? From notebooks 04 and 08."""
+"""Does padding leak through an encoder, are its lengths right? Taught in notebooks 04 and 08."""
 
 from collections.abc import Callable
 from typing import Any

@@ -27,7 +27,7 @@ from playwright.sync_api import Locator, Page, sync_playwright
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 NAMES = ("chromium", "chromium-browser", "google-chrome")
-LIMIT = 1200  # seconds for a notebook to run; 08 took over 600 on a busy slow machine
+LIMIT = 600  # seconds for a notebook to run
 PATIENCE, ATTEMPTS = 60, 3  # seconds for anything else; ways to start a run
 TRACKER = "@jupyterlab/notebook-extension/tracker.jupyterlab-settings"
 # What this script cannot move; a notebook that uses one has to teach it here.

@@ -94,8 +94,8 @@ def make_people_numbers(
         split: "train" or "test".
         seed: the same arguments give the same utterances.
         held_out: the name of a speaker.
-        augment: each word is said by another person and at a speed of its own, up to 12 % off:
-            meant for training only.
+        augment: who speaks is drawn anew for every word, and so is its speed, up to 12 % off: meant
+            for training only.
         cache_dir: as for `fetch_people_words`.
 
     Returns:
