@@ -6,6 +6,7 @@ trained.
 """
 
 import ast
+import builtins
 import dis
 import os
 import re
@@ -80,7 +81,7 @@ def bound(tree):
 
 def free(tree):
     """The names that a cell uses before it binds them; those in its functions, too."""
-    return unbound(compile(tree, "", "exec"), set())
+    return unbound(compile(tree, "", "exec"), set(dir(builtins)))
 
 
 def unbound(code, known):
@@ -108,7 +109,7 @@ def changed(tree):
                 names.add(root(node))
     for node in (n for n in ast.walk(tree) if isinstance(n, ast.For)):
         if names & {root(n) for n in ast.walk(node.target)}:
-            names |= {root(n) for n in ast.walk(node.iter)}
+            names |= {root(n) for n in ast.walk(node.iter)}  # of zip(a, b) both
     return names - {None}
 
 
