@@ -16,6 +16,7 @@ import platform
 import resource
 import time
 from datetime import date
+from functools import lru_cache
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -51,12 +52,12 @@ SHORT = {"people": 2680, "synthetic": 1320, "epochs": 6}
 CHANGES = {
     "the recipe": {},
     "no SpecAugment": {"hide": None},
+    "a reduction of 4": {"reduction": 4},
     "no change of people and speeds": {"augment": False},
     "no stretching": {"stretch": 0.0},
     "no synthetic voices": {"synthetic": 0, "people": 4000},
     "none of the four": {"hide": None, "augment": False, "stretch": 0.0}
     | {"synthetic": 0, "people": 4000},
-    "a reduction of 4": {"reduction": 4},
     "and noise, 5 to 30 dB": {"noise": (5, 30)},
     "26 log mel energies": {"mel": True, "hide": RECIPE["hide"] | {"frequency_width": 8}},
 }
@@ -102,14 +103,18 @@ def decode(predictions, labels):
 
 def training_set(recipe, held_out, seed):
     """Features and texts."""
-    augment = recipe["augment"]
-    waveforms, texts, _ = ctc.make_people_numbers(
-        recipe["people"], "train", 100 + seed, held_out, augment
-    )
-    if recipe["synthetic"]:
-        more = ctc.make_spoken_numbers(recipe["synthetic"], "final", 200 + seed, augment=augment)
-        waveforms, texts = waveforms + more[0], texts + more[1]
-    return features_of(waveforms, recipe, 300 + seed), texts
+    data = {name: recipe[name] for name in ("people", "synthetic", "augment")}
+    more = {name: recipe[name] for name in ("noise", "stretch", "mel")}
+    return made(held_out, seed, *data.values(), tuple(more.items()))
+
+
+@lru_cache(maxsize=1)  # several changes to the recipe leave the data as they are
+def made(held_out, seed, people, synthetic, augment, more):
+    waveforms, texts, _ = ctc.make_people_numbers(people, "train", 100 + seed, held_out, augment)
+    if synthetic:
+        others = ctc.make_spoken_numbers(synthetic, "final", 200 + seed, augment=augment)
+        waveforms, texts = waveforms + others[0], texts + others[1]
+    return features_of(waveforms, dict(more), 300 + seed), texts
 
 
 def encoder_of(recipe, labels):

@@ -24,6 +24,13 @@ from ctc_tutorial import (
 RECORDINGS = Path(__file__).parents[2] / "shared" / "data"
 
 
+@pytest.fixture(autouse=True)
+def same_numbers_whatever_ran_before(request):
+    """A module's `RNG` starts anew in every test: which of them a process runs is chance."""
+    if hasattr(request.module, "RNG"):
+        request.module.RNG = np.random.default_rng(0)
+
+
 @pytest.fixture
 def training_seed() -> int:
     """The seed of the tests that train (marked `training`); `make margins` runs them with many."""
