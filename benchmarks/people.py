@@ -426,8 +426,8 @@ synthetic voices 25 %), utterances stretched by up to {100 * RECIPE["stretch"]:.
 per cent, SpecAugment, MFCC, `audio_encoder` with eight frames that become one (four for letters).
 How to augment, the reduction and the penalty were chosen in single runs with
 {" and ".join(CHOSEN_ON)} held out. On these two a shorter training with ten coefficients is as
-good; over all six people it is not, which decided for this one. But for that, and for theo in the table
-of changes, the other four people played no part: their mean stands beside that of all six.
+good; over all six people it is not, which decided for this one. But for that, and for theo in the
+table of changes, the other four people played no part: their mean stands beside that of all six.
 """
     ]
     for title, (table, names) in TABLES.items():
