@@ -1,6 +1,6 @@
 """Number words of people who trained, and of people whom training never heard; writes people.md.
 
-    python benchmarks/people.py                        # every row that is missing: about two hours
+    python benchmarks/people.py                        # every row that is missing: hours
     python benchmarks/people.py --only known folds     # the rows of some tables
     python benchmarks/people.py --only folds --seeds 0 # with these seeds alone
     python benchmarks/people.py --table                # only writes the tables anew
@@ -107,9 +107,8 @@ def decode(predictions, labels):
 
 def training_set(recipe, held_out, seed):
     """Features and texts."""
-    data = {name: recipe[name] for name in ("people", "synthetic", "augment")}
-    more = {name: recipe[name] for name in PLAIN}
-    return made(held_out, seed, *data.values(), tuple(more.items()))
+    data = (recipe[name] for name in ("people", "synthetic", "augment"))
+    return made(held_out, seed, *data, tuple((name, recipe[name]) for name in PLAIN))
 
 
 @lru_cache(maxsize=1)  # several changes to the recipe leave the data as they are
