@@ -1,6 +1,7 @@
 """Quiet, repeatable TensorFlow for all tests, and the real recording where there is one."""
 
 import os
+import subprocess
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -20,6 +21,7 @@ from ctc_tutorial import (
     make_lesson_pair,
     mfcc_features,
 )
+from ctc_tutorial.__main__ import main
 
 RECORDINGS = Path(__file__).parents[2] / "shared" / "data"
 
@@ -64,6 +66,22 @@ def people() -> Path:
     if not (folder / "fsdd.zip").exists():
         pytest.skip("fsdd.zip is neither in CTC_TUTORIAL_DATA nor in ../shared/data")
     return folder
+
+
+@pytest.fixture
+def command_here(monkeypatch, capsys):
+    """`python -m ctc_tutorial` in this process: starting TensorFlow takes longer than most jobs."""
+
+    def run(*arguments, cwd):
+        monkeypatch.chdir(cwd)
+        capsys.readouterr()
+        try:
+            status = main([*map(str, arguments)])
+        except SystemExit as stop:  # argparse's
+            status = stop.code
+        return subprocess.CompletedProcess(arguments, status, *capsys.readouterr())
+
+    return run
 
 
 @pytest.fixture

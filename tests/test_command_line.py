@@ -64,12 +64,12 @@ def test_both_recordings_are_read_back(recording, tmp_path, request, training_se
 
 
 @pytest.mark.slow
-def test_own_stereo_recording_at_another_rate(tmp_path):
+def test_own_stereo_recording_at_another_rate(tmp_path, command_here):
     waveform, rate = read_wav(BUNDLED)
     part = np.repeat(waveform[int(0.8 * rate) : int(1.5 * rate)], 2).astype(np.int16)
     wavfile.write(tmp_path / "mine.wav", 2 * rate, np.stack([part, part], axis=1))
     arguments = ("--wav", "mine.wav", "--text", "Dark Suit", "--steps", 400, "--plot", "mine.png")
-    job = run(*arguments, cwd=tmp_path)
+    job = command_here(*arguments, cwd=tmp_path)
     assert job.returncode == 0, job.stderr
     assert "not checked" in job.stdout and (tmp_path / "mine.png").stat().st_size > 20_000
     assert decoded(job.stdout) == ["dark suit"]
@@ -108,10 +108,9 @@ def wav(tmp_path):
         (["--recording", "timit"], "invalid choice"),
     ],
 )
-def test_what_can_not_be_done_is_one_line(wav, arguments, message):
-    job = run(*arguments, cwd=wav)
-    assert job.returncode == 2
-    assert message in job.stderr and "Traceback" not in job.stderr
+def test_what_can_not_be_done_is_one_line(wav, command_here, arguments, message):
+    job = command_here(*arguments, cwd=wav)
+    assert job.returncode == 2 and message in job.stderr
     lines = [line for line in job.stderr.splitlines() if not line.startswith(("usage:", " "))]
     assert len(lines) == 1
     assert job.stdout == ""

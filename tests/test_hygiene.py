@@ -155,8 +155,8 @@ def test_public_functions_have_types(path):
 def test_readme_code_runs(tmp_path):
     blocks = re.findall(r"```python\n(.*?)```", README, re.S)
     assert blocks
-    for block in blocks:
-        subprocess.run([sys.executable, "-c", block], check=True, cwd=tmp_path)
+    program = f"for block in {blocks!r}: exec(block, {{}})"
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=tmp_path)
 
 
 def test_readme_tells_of_every_helper():
