@@ -4,8 +4,8 @@
 
 Runs the code of every notebook with `SEED` replaced, and every test marked `training` with
 TRAINING_SEED set; no failing assert ends a run, each is counted. The settings stand for other
-machines: oneDNN, one thread, and XLA held to the instructions of an old processor. Training
-is chaotic, and each of them is another run.
+machines: oneDNN where a notebook goes without it, and the other way round, one thread, and XLA held
+to the instructions of an old processor. Training is chaotic, and each of them is another run.
 """
 
 import argparse
@@ -22,9 +22,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).with_name("margins.md")
+ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
 SETTINGS = {
     "as it is": {},
-    "oneDNN": {"TF_ENABLE_ONEDNN_OPTS": "1"},
+    "oneDNN": {ONEDNN: "1"},
+    "without oneDNN": {ONEDNN: "0"},
     "one thread": {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"},
     "XLA held to SSE4.2": {"XLA_FLAGS": "--xla_cpu_max_isa=SSE4_2"},
 }
@@ -79,8 +81,8 @@ def run_cells(shell, cells: list[dict], seed: int) -> list[str]:
         name, source = f"cell {number}", "".join(cell["source"])
         source, found = re.subn(r"(?m)^SEED = \d+", f"SEED = {seed}", source)
         seeded += found
-        # The notebooks settle this for their readers; here the setting under test does.
-        source = re.sub(r'(?m)^os\.environ\["TF_ENABLE_ONEDNN_OPTS"\] = .*$', "", source)
+        if ONEDNN in os.environ:  # the setting under test, in place of the notebook's own
+            source = re.sub(rf'(?m)^os\.environ\["{ONEDNN}"\] = .*$', "", source)
         with capture_output() as output:
             result = shell.run_cell(source)
         error = result.error_before_exec or result.error_in_exec
@@ -110,6 +112,13 @@ def run_tests(seeds: list[int]) -> list[str]:
     return failures
 
 
+def its_own(what: str) -> str:
+    """What a notebook, or the tests, settle for themselves."""
+    file = ROOT / "tests" / "conftest.py" if what == "tests" else ROOT / "notebooks" / what
+    settled = re.search(rf'{ONEDNN}\W+"([01])', file.read_text(encoding="utf-8"))[1]
+    return "oneDNN" if settled == "1" else "without oneDNN"
+
+
 def run_all(options: argparse.Namespace) -> None:
     """Runs everything that is asked for, and keeps each result in the table as it comes."""
     everything = [p.name for p in sorted(ROOT.glob("notebooks/*.ipynb"))] + ["tests"]
@@ -117,13 +126,14 @@ def run_all(options: argparse.Namespace) -> None:
         (what, setting, options.seeds if setting == "as it is" else options.other_seeds)
         for setting in options.settings
         for what in everything
-        if what.startswith(tuple(options.only))
+        if what.startswith(tuple(options.only)) and setting != its_own(what)
     ]
 
     def one(job):
         what, setting, seeds = job
-        environment = {"TF_ENABLE_ONEDNN_OPTS": "0", **os.environ, **SETTINGS[setting]}
-        environment |= {"TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": str(ROOT)}
+        environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": str(ROOT)}
+        environment.pop(ONEDNN, None)
+        environment |= SETTINGS[setting]
         command = [sys.executable, __file__, "--one", what, "--seeds", str(seeds)]
         done = subprocess.run(command, env=environment, capture_output=True, text=True)
         if done.returncode:

@@ -64,7 +64,6 @@ def jupyterlab(folder: Path) -> Iterator[Callable[[str], str]]:
     command += [f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={folder}"]
     environment = {
         "TF_CPP_MIN_LOG_LEVEL": "3",
-        "TF_ENABLE_ONEDNN_OPTS": "0",
         **os.environ,
         "JUPYTERLAB_SETTINGS_DIR": str(settings),
         "JUPYTERLAB_WORKSPACES_DIR": str(folder / ".workspaces"),
