@@ -1,6 +1,7 @@
 """CTC by its definition: the sum over every path, one by one. For a few frames and classes."""
 
 import itertools
+import math
 
 import numpy as np
 
@@ -44,8 +45,9 @@ def path_probability(logits, path):
 def all_texts(logits, blank_index=-1):
     """{ids: probability} of every text that logits [T, C] can read; they add up to 1."""
     texts, blank = {}, blank_index % logits.shape[1]
+    frames = softmax(logits).tolist()  # once, as there are many paths
     for path in all_paths(*logits.shape):
-        p = path_probability(logits, path)
+        p = math.prod(frame[k] for frame, k in zip(frames, path, strict=True))
         if p > 0:
             ids = text_of(path, blank)
             texts[ids] = texts.get(ids, 0.0) + p

@@ -278,13 +278,13 @@ def labels_in_hot_words(text, words, space_id=None):
     ],
 )
 def test_hot_words_agree_with_brute_force(words, bonus, space_id):
-    logits = random_logits(1, 6, 4)
+    logits = random_logits(1, 8, 4)
     ranking = []
     for text, p in all_texts(logits[0]).items():
         added = bonus * labels_in_hot_words(text, words, space_id)
         ranking.append((np.log(p) + added, np.log(p), text))
     score_fn = hot_words(words, bonus, space_id)
-    (hypotheses,) = beam_search_decode(logits, [6], 10_000, 10_000, score_fn)
+    (hypotheses,) = beam_search_decode(logits, [8], 10_000, 10_000, score_fn)
     assert len(hypotheses) == len(ranking)
     check(hypotheses, ranking)
 

@@ -1,4 +1,4 @@
-"""`python -m ctc_tutorial learn` and `read`; what is killed, in processes of its own."""
+"""`python -m ctc_tutorial learn` and `read`: whole jobs, and those killed, as processes."""
 
 import os
 import re
@@ -72,7 +72,7 @@ def whole(folder):
 
 
 @pytest.mark.slow
-def test_a_folder_is_learnt_and_a_new_file_is_read(whole, folder, command_here):
+def test_a_folder_is_learnt_and_a_new_file_is_read(whole, folder):
     job, model = whole
     assert job.returncode == 0 and not messages(job.stderr), job.stderr
     assert len(bars(job.stdout)) == 2 and "━" in job.stdout  # two epochs, with progress bars
@@ -82,7 +82,7 @@ def test_a_folder_is_learnt_and_a_new_file_is_read(whole, folder, command_here):
 
     new = folder / "voice01" / "0001.wav"
     new = new if new.exists() else next((folder / "voice01").iterdir())
-    job = command_here("read", model, new, cwd=folder)
+    job = run("read", model, new, cwd=folder)
     assert job.returncode == 0 and job.stderr == ""
     name, text, confidence = job.stdout.rstrip("\n").split("\t")
     assert name == str(new) and 0 <= float(confidence) <= 1

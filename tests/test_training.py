@@ -147,23 +147,21 @@ def test_decoded_samples_are_shown_every_few_epochs():
 
     def read(outputs):
         assert all(isinstance(array, np.ndarray) for array in outputs.values())
-        texts.append([alphabet.decode(ids) for ids in ctc.greedy_decode(**outputs)])
-        return texts[-1]
+        return [alphabet.decode(ids) for ids in ctc.greedy_decode(**outputs)]
 
-    lines, texts = [], []
+    lines = []
     inputs = ctc.pad_batch(features[:2])
     samples = ctc.DecodedSamples(
-        predict_model, inputs, references, read, every=2, print_fn=lines.append
+        predict_model, inputs, references, read, every=40, print_fn=lines.append
     )
     dataset = ctc.bucketed_dataset(features, labels, batch_size=4)
-    history = train_model.fit(dataset, epochs=5, verbose=0, callbacks=[samples]).history
+    history = train_model.fit(dataset, epochs=85, verbose=0, callbacks=[samples]).history
     assert len(lines) == 2 * 3
-    for line, epoch in ((lines[0], 2), (lines[3], 4)):
+    for line, epoch in ((lines[0], 40), (lines[3], 80)):
         metrics = dict(re.findall(r"(\w+) ([\d.e+-]+)", line.removeprefix(f"epoch {epoch}: ")))
         expected = {name: pytest.approx(history[name][epoch - 1], rel=1e-3) for name in history}
         assert {name: float(value) for name, value in metrics.items()} == expected
-    pairs = zip(references, texts[-1], strict=True)
-    assert lines[4:] == [f"    {r!r} {'=' if r == text else '->'} {text!r}" for r, text in pairs]
+    assert lines[4:] == [f"    {text!r} = {text!r}" for text in references]
 
 
 class Constant(keras.Model):
