@@ -7,11 +7,13 @@ means little; the aligner, which has no memory, says where the letters are spoke
 """
 
 import argparse
+import io
 import math
 import os
 import sys
 import time
 from pathlib import Path
+from typing import TextIO
 
 # Before TensorFlow is imported: no start-up lines; without oneDNN one library less whose rounding
 # differs from machine to machine.
@@ -176,5 +178,17 @@ def _plot(
     print(f"picture  {path}")
 
 
+def _write_any_letter(stream: TextIO) -> None:
+    """Into a file or a pipe as UTF-8: Windows' own code pages lack most alphabets."""
+    if isinstance(stream, io.TextIOWrapper):
+        encoding = None if stream.isatty() else "utf-8"
+        stream.reconfigure(encoding=encoding, errors="backslashreplace")
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    _write_any_letter(sys.stdout)
+    _write_any_letter(sys.stderr)
+    try:
+        sys.exit(main())
+    except BrokenPipeError:  # as of `| head`: nobody is left to tell
+        os._exit(1)

@@ -53,7 +53,7 @@ def learn(arguments: list[str]) -> int:
         complain(error)
         return 2
     except KeyboardInterrupt:
-        complain("stopped before the first epoch had ended: there is no model to keep")
+        complain("stopped; the same command goes on after the last epoch that had ended, if any")
         return 2
     return 1 if problems else 0
 
@@ -105,8 +105,13 @@ def _learn(
     steps = passes * batches  # in an epoch
     epochs = math.ceil(options.steps / steps)
     work = _work_folder(options, recordings, kept)
-    done = completed_epochs(work / "backup")
-    if done:
+    try:
+        done = completed_epochs(work / "backup")
+    except ValueError:  # killed while this was written
+        done = 0
+    if not done:  # what is there then is half of a file
+        shutil.rmtree(work / "backup", ignore_errors=True)
+    else:
         print(f"going on after epoch {done} of {epochs}")
 
     def dataset(part, **order):
@@ -154,7 +159,9 @@ def _learn(
                 keras.callbacks.LambdaCallback(
                     on_train_batch_end=between_batches, on_test_batch_end=between_batches
                 ),
-                keras.callbacks.BackupAndRestore(work / "backup", delete_checkpoint=False),
+                keras.callbacks.BackupAndRestore(  # double: it may be killed while it writes
+                    work / "backup", double_checkpoint=True, delete_checkpoint=False
+                ),
             ],
         )
         interrupted = False
@@ -166,12 +173,12 @@ def _learn(
         signal.signal(signal.SIGINT, before)
     print(f"\nthe best weights are those of epoch {best.restore()}")
 
-    _measure(predict_model, alphabet, recordings, held_back)
     model = reading_model(predict_model, recordings.characters, recordings.sample_rate)
     unfinished = work / "model.keras"
     model.save(unfinished)
     unfinished.replace(options.save)
     print(f"model  {options.save}")
+    _measure(predict_model, alphabet, recordings, held_back)
     if interrupted:
         print(f"stopped: the same command goes on; to begin anew, delete {work}")
     else:
@@ -184,10 +191,11 @@ def _measure(predict_model, alphabet, recordings: Recordings, held_back) -> None
     from .decoding import greedy_decode
     from .error_rates import label_error_rate, word_error_rate
 
-    outputs = predict_model.predict(
-        pad_batch([recordings.features[i] for i in held_back]), verbose=0
-    )
-    texts = [alphabet.decode(ids) for ids in greedy_decode(**outputs)]
+    texts = []
+    for start in range(0, len(held_back), BATCH_SIZE):  # all at once could fill the memory
+        features = [recordings.features[i] for i in held_back[start : start + BATCH_SIZE]]
+        outputs = predict_model.predict_on_batch(pad_batch(features))
+        texts += [alphabet.decode(ids) for ids in greedy_decode(**outputs)]
     references = [recordings.texts[i] for i in held_back]
     print(
         f"held back: {label_error_rate(references, texts):.1%} of the characters wrong, "
@@ -241,8 +249,9 @@ def _work_folder(options: argparse.Namespace, recordings: Recordings, kept) -> P
         "learnt from": kept.tolist(),
     }
     record = folder / "training.json"
-    if not record.exists() or json.loads(record.read_text(encoding="utf-8")) != what:
+    text = json.dumps(what)
+    if not record.exists() or record.read_text(encoding="utf-8") != text:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
-        record.write_text(json.dumps(what), encoding="utf-8")
+        record.write_text(text, encoding="utf-8")
     return folder

@@ -31,10 +31,11 @@ def read(arguments: list[str]) -> int:
     for path in options.recordings:
         try:
             reading = _read(model, path, characters, sample_rate)
-            print(f"{path}\t{reading.text}\t{reading.confidence:.2f}", flush=True)
         except (ValueError, OSError) as error:
             complain(error)
             status = 1
+        else:
+            print(f"{path}\t{reading.text}\t{reading.confidence:.2f}", flush=True)
     return status
 
 

@@ -18,6 +18,8 @@ from .recordings import read_recording, resample
 from .speech import mfcc_features
 from .transcripts import find_transcripts
 
+LOWEST_RATE = 1000  # in Hz; all sounds are brought to the lowest rate among them
+
 
 class Recordings(NamedTuple):
     """The good recordings of a folder, an item of each list for each of them.
@@ -48,6 +50,7 @@ def load_recordings(
     csv_path: str | os.PathLike,
     spelled: Mapping[str, str] | None = None,
     frames_per_label: int = 1,
+    longest: float = 60.0,
 ) -> tuple[Recordings, list[str]]:
     """Read all that can be read, and say what is wrong with the rest.
 
@@ -59,6 +62,8 @@ def load_recordings(
         spelled: what to write in place of a character, see `clean_texts`.
         frames_per_label: frames that a label takes at least, which is what the encoder makes one
             of: 4 for `audio_encoder`. Recordings with fewer frames than their text needs are bad.
+        longest: in seconds. A batch is as long as its longest utterance, and the loss needs memory
+            for its frames times its labels: a recording of ten minutes could fill it.
 
     Returns:
         The good recordings, and a sentence for each bad line.
@@ -88,14 +93,20 @@ def load_recordings(
         try:
             if not text:
                 raise ValueError(f"{line.path}: nothing is left of its text {line.text!r}")
-            rates.append(read_recording(line.path)[1])
+            waveform, rate = read_recording(line.path)
+            _check_sound(line.path, len(waveform) / rate, rate, longest)
+            rates.append(rate)
             readable.append((line, text))
         except (ValueError, OSError) as error:
             problems.append(" ".join(str(error).split()))
     sample_rate, rows = min(rates), []
     for line, text in readable:
         waveform = resample(*read_recording(line.path), sample_rate)
-        features = mfcc_features(waveform, sample_rate)
+        try:
+            features = mfcc_features(waveform, sample_rate)
+        except ValueError as error:
+            problems.append(f"{line.path}: {error}")
+            continue
         repeats = sum(a == b for a, b in itertools.pairwise(text))
         if len(features) // frames_per_label < len(text) + repeats:
             needed = (len(text) + repeats) * frames_per_label / 100
@@ -110,3 +121,13 @@ def load_recordings(
     paths, features, texts, speakers = map(list, zip(*rows, strict=True))
     characters = "".join(sorted(set("".join(texts))))
     return Recordings(paths, features, texts, speakers, sample_rate, characters, dropped), problems
+
+
+def _check_sound(path: Path, seconds: float, rate: int, longest: float) -> None:
+    if rate < LOWEST_RATE:
+        raise ValueError(f"{path} has {rate} samples a second: speech needs {LOWEST_RATE} at least")
+    if seconds > longest:
+        raise ValueError(
+            f"{path} lasts {seconds:.0f} s: cut it into pieces of {longest:.0f} s at most, each "
+            "with its text"
+        )

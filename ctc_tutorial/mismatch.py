@@ -47,7 +47,7 @@ def explain_mismatch(
             f"Texts are mixed up between utterances {named(source)}: utterance {first} has the "
             f"text of {source[first]}."
         )
-    moved = _other_order(truth, found)
+    moved = _other_order(truth, found) if _error(truth, found) > 0.2 else {}
     if moved:
         pairs = ", ".join(f"{a} for {b}" for a, b in list(moved.items())[:3])
         return (

@@ -12,9 +12,9 @@ def split_by_speaker(
     """Two groups of recordings without a common speaker: to train on, and held back.
 
     Speakers are taken in a random order as long as that brings the share of their recordings
-    nearer to the one asked for; one at least is held back, and one stays to train on. If there is
-    one speaker only, single recordings are held back: an error rate then speaks of this voice
-    alone.
+    nearer to the one asked for. One at least is held back, if all have too many recordings the one
+    with the fewest, and one stays to train on. If there is one speaker only, single recordings are
+    held back: an error rate then speaks of this voice alone.
 
     Args:
         speakers: who speaks each of B recordings.
@@ -42,9 +42,11 @@ def split_by_speaker(
     if len(groups) == 1:
         groups = {i: [i] for i in range(len(speakers))}
     order = list(groups.values())
+    drawn = [order[place] for place in rng.permutation(len(order))]
     held_back: list[int] = []
-    for place in rng.permutation(len(order))[1:]:
-        if not held_back or len(held_back) + len(order[place]) / 2 <= share * len(speakers):
-            held_back += order[place]
+    for group in drawn[1:]:
+        if len(held_back) + len(group) / 2 <= share * len(speakers):
+            held_back += group
+    held_back = held_back or min(drawn, key=len)
     kept = np.setdiff1d(np.arange(len(speakers)), held_back)
     return kept, np.sort(np.array(held_back, dtype=np.int64))

@@ -24,8 +24,9 @@ def read_transcripts(csv_path: str | os.PathLike) -> list[tuple[Path, str]]:
     Raises:
         FileNotFoundError: no such table, or a recording that is not there, by its line.
         ValueError: a missing column, a line without path or text or with more fields than there
-            are columns (as from a comma in a text without quotes), a table without recordings, or
-            no csv table in UTF-8.
+            are columns (as from a comma in a text without quotes), one that runs over several
+            lines (as after a quotation mark that is not closed), a table without recordings, or no
+            csv table in UTF-8.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -65,7 +66,8 @@ def find_transcripts(csv_path: str | os.PathLike) -> tuple[list[Transcript], lis
 
     Args:
         csv_path: as for `read_transcripts`; who speaks stands in the column `speaker`. Where it is
-            empty or missing, the folder of a recording counts as its speaker.
+            empty or missing, the folder of a recording counts as its speaker: `ann/a.wav` is by
+            "ann", and `ann/clips/a.wav` by "ann/clips".
 
     Returns:
         The good lines in their order; and a sentence for each bad one.
@@ -122,10 +124,18 @@ def _row(row: dict, folder: Path, where: str) -> Transcript | ValueError | FileN
     path, text, speaker = ((row.get(name) or "").strip() for name in ("path", "text", "speaker"))
     if None in row:
         return ValueError(f"{where}: more fields than columns; put a text with a comma into quotes")
+    if lines := max(path.count("\n"), text.count("\n")):
+        return ValueError(
+            f"{where}: what ends here began {lines} lines before, and all of it is left out; close "
+            "its quotation mark, or write it into one line"
+        )
     if not path:
         return ValueError(f"{where}: no path; remove the line or name the recording")
     if not text:
         return ValueError(f"{where}: no text for {path}; write it or remove the line")
     if not os.path.isfile(folder / path):  # pathlib's raises for odd names
         return FileNotFoundError(f"{where}: there is no file {folder / path}; mend the path")
-    return Transcript(folder / path, text, speaker or (folder / path).parent.name)
+    if not speaker:  # not the name alone: ann/clips and bob/clips are two speakers
+        parent = Path(path).parent
+        speaker = parent.as_posix() if parent.name else folder.name
+    return Transcript(folder / path, text, speaker)

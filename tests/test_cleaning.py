@@ -18,6 +18,11 @@ from ctc_tutorial import clean_texts
         ("ｆｕｌｌ ﬁ", "full fi", ""),  # full width; a ligature
         ("हिन्दी में", "हिन्दी में", ""),  # vowel signs are marks, not letters
         ("7 of 9", "7 of 9", ""),
+        ("don`t, geht´s", "don't geht's", ","),  # typed for an apostrophe
+        ("Donau\u00addampf", "donaudampf", ""),  # a soft hyphen
+        ("ශ්\u200dරී", "ශ්රී", ""),  # a joiner
+        ("می\u200cخواهم", "می خواهم", "\u200c"),  # a non-joiner
+        ("İstanbul", "istanbul", ""),
         ("?!…", "", "?!..."),  # NFKC writes the ellipsis as three
     ],
 )

@@ -74,6 +74,10 @@ def test_padded_widths():
     found = only(faults({**batch, "feature_length": full}))
     assert found.startswith(f"Padded widths are given as lengths: every feature_length is {frames}")
     assert "every logit_length" in only(faults(batch, logits, full))
+    similar = ctc.pad_batch([np.random.default_rng(0).normal(size=(n, 5)) for n in (100, 101, 103)])
+    similar["labels"] = ctc.sparse_labels(IDS[:3])
+    pooled = np.random.default_rng(1).normal(size=(3, 26, 9))  # all right: ceil(n / 4)
+    assert not [f for f in faults(similar, pooled, np.full(3, 26)) if "widths" in f]
     dense = ctc.dense_labels(batch)
     dense = {name: np.array(values) for name, values in dense.items()}
     assert faults(dense) == []

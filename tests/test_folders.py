@@ -53,6 +53,26 @@ def test_features_are_those_of_the_sound_at_the_common_rate(tmp_path):
     assert np.corrcoef(recordings.features[1].ravel(), expected.ravel())[0, 1] > 0.9
 
 
+def test_sounds_that_are_too_long_too_short_or_too_slow_are_named(tmp_path):
+    sounds = {
+        "good": tone(8000),
+        "long": tone(8000, seconds=3.0),
+        "click": [0, 9000, 0],
+        "slow": tone(500, 100.0),
+    }
+    for name, sound in sounds.items():
+        rate = {"click": 48000, "slow": 500}.get(name, 8000)
+        wavfile.write(tmp_path / f"{name}.wav", rate, np.array(sound, np.int16))
+    table = tmp_path / "t.csv"
+    table.write_text("\n".join(["path,text", *(f"{n}.wav,on" for n in sounds)]), encoding="utf-8")
+    recordings, problems = load_recordings(table, longest=2.0)
+    assert [path.name for path in recordings.paths] == ["good.wav"]
+    assert recordings.sample_rate == 8000
+    for name, said in (("long", "lasts 3 s: cut it"), ("click", ""), ("slow", "500 samples")):
+        assert [p for p in problems if f"{name}.wav" in p and said in p], (name, problems)
+    assert len(problems) == 3
+
+
 def test_a_text_needs_more_time_with_an_encoder_that_strides(tmp_path):
     wavfile.write(tmp_path / "a.wav", 8000, tone(8000, seconds=0.2).astype(np.int16))
     (tmp_path / "t.csv").write_text("path,text\na.wav,seven\n", encoding="utf-8")

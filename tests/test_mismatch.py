@@ -31,6 +31,8 @@ def test_another_order_of_classes():
 def test_no_single_reason():
     rng = np.random.default_rng(0)
     assert explain_mismatch(TEXTS, TEXTS) is None
+    rare = [[7, *TEXTS[0]], *TEXTS[1:]]  # one letter, always taken for another, and few of it
+    assert explain_mismatch(rare, [[8, *TEXTS[0]], *TEXTS[1:]]) is None
     assert explain_mismatch(TEXTS, [[]] * 5) is None
     for _ in range(200):
         noise = [rng.integers(0, 7, rng.integers(1, 9)) for _ in TEXTS]

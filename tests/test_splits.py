@@ -22,6 +22,15 @@ def test_many_speakers_come_near_to_the_share():
         assert len(split_by_speaker(speakers, 0.2, seed)[1]) == 60
 
 
+@pytest.mark.parametrize(
+    ("counts", "held_back"), [([10, 190], 10), ([60, 10, 10, 10, 10], 20), ([50, 30], 30)]
+)
+def test_who_speaks_most_is_not_held_back(counts, held_back):
+    speakers = np.repeat(np.arange(len(counts)), counts).tolist()
+    for seed in range(10):
+        assert len(split_by_speaker(speakers, 0.2, seed)[1]) == held_back
+
+
 def test_one_speaker_is_divided_by_recordings():
     kept, held_back = split_by_speaker(["ann"] * 10, 0.2)
     assert (len(kept), len(held_back)) == (8, 2)

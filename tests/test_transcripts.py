@@ -52,6 +52,8 @@ def test_an_absolute_path_stays(table, tmp_path):
         ("path,text\na.wav,hello, world\n", ValueError, "line 2: more fields than columns"),
         ("path,text\n" + "a" * 9000 + ",x\n", FileNotFoundError, "line 2: there is no file .*aa"),
         ("path,text\nmore,x\n", FileNotFoundError, "line 2: there is no file .*more"),
+        ('path,text\na.wav,"x\na.wav,y\na.wav,z\n', ValueError, "line 4: .*began 2 lines before"),
+        ('path,text\n"a.wav,x\na.wav,y\n', ValueError, "line 3: .*close its quotation mark"),
     ],
 )
 def test_what_is_wrong_is_named(table, text, error, message):
@@ -68,6 +70,35 @@ def test_a_table_in_another_encoding_is_named(tmp_path):
     (tmp_path / "t.csv").write_bytes("path,text\na.wav,é\n".encode("latin-1"))
     with pytest.raises(ValueError, match=r"t\.csv is no csv table in UTF-8"):
         read_transcripts(tmp_path / "t.csv")
+
+
+def test_folders_of_the_same_name_are_different_speakers(tmp_path):
+    names = ["ann/clips/a.wav", "bob/clips/a.wav", "ann/a.wav", "./a.wav", f"{tmp_path}/bob/a.wav"]
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    table = tmp_path / "t.csv"
+    table.write_text("\n".join(["path,text", *(f"{n},x" for n in names)]), encoding="utf-8")
+    good, problems = find_transcripts(table)
+    absolute = (tmp_path / "bob").as_posix()
+    assert not problems
+    assert [row.speaker for row in good] == [
+        "ann/clips",
+        "bob/clips",
+        "ann",
+        tmp_path.name,
+        absolute,
+    ]
+
+
+def test_an_open_quotation_mark_is_named_and_the_rest_goes_on(tmp_path):
+    (tmp_path / "a.wav").touch()
+    lines = ["path,text", "a.wav,one", 'a.wav,"two', "a.wav,three", 'a.wav,"four"', "a.wav,five"]
+    table = tmp_path / "t.csv"
+    table.write_text("\n".join(lines), encoding="utf-8")
+    good, problems = find_transcripts(table)
+    assert [row.text for row in good] == ["one", "five"]
+    assert len(problems) == 1 and "line 5: what ends here began 2 lines before" in problems[0]
 
 
 def test_one_bad_line_does_not_stop_the_rest(tmp_path):
