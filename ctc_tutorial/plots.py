@@ -135,7 +135,8 @@ def plot_alignment(
 ) -> Axes:
     """The waveform; over it where each word is, below it where each letter is.
 
-    Neighbours differ in colour. A letter's name stands below its bar, in one of three rows. Taught
+    Neighbours differ in colour. A word's name stands in one of two rows, a letter's below its bar in
+    one of three. Taught
     in notebook 07_alignment.
 
     Args:
@@ -171,12 +172,12 @@ def plot_alignment(
     ax.plot(time, waveform / loudest, color=GREY, linewidth=0.4)
     _bars(ax, words, bottom=-1, height=2, alpha=0.25)
     _bars(ax, letters, bottom=-1.3, height=0.2)
-    for word, start, end in words:
-        ax.text((start + end) / 2, 1.1, word, ha="center")
+    for k, (word, start, end) in enumerate(words):
+        ax.text((start + end) / 2, 1.1 + 0.3 * (k % 2), word, ha="center")
     for k, (character, start, end) in enumerate(letters):
         height = -1.6 - 0.28 * (k % 3)
         ax.text((start + end) / 2, height, _shown(character), ha="center", family="monospace")
-    ax.set(xlabel="time (s)", title="Alignment", xlim=(0, seconds), ylim=(-2.3, 1.5), yticks=())
+    ax.set(xlabel="time (s)", title="Alignment", xlim=(0, seconds), ylim=(-2.3, 1.8), yticks=())
     return ax
 
 
