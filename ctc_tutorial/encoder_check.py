@@ -66,7 +66,8 @@ def check_encoder(
         off = _difference(expected, found)
         _require(
             off <= tolerance,
-            f"{when}, what stands in the padding changes the output by {off:.2g} times its largest value",
+            f"{when}, what stands in the padding changes the output by {off:.2g} times its largest "
+            "value",
         )
         off = _difference(statistics, moved)
         _require(off <= tolerance, f"{when}, padding changes the moving statistics by {off:.2g}")

@@ -135,9 +135,8 @@ def plot_alignment(
 ) -> Axes:
     """The waveform; over it where each word is, below it where each letter is.
 
-    Neighbours differ in colour. A word's name stands in one of two rows, a letter's below its bar in
-    one of three. Taught
-    in notebook 07_alignment.
+    Neighbours differ in colour. A word's name stands in one of two rows, a letter's below its bar
+    in one of three. Taught in notebook 07_alignment.
 
     Args:
         waveform: float32 [N], drawn relative to its loudest sample.
