@@ -58,8 +58,8 @@ def beam_search_decode(
             The end: after the last frame score_fn(state, None) is asked for each prefix in the
             beam. What it adds counts in the ranking, -inf forbids to end there, and the state that
             it returns is not used.
-            It is called once per utterance, prefix and class, and must depend on its arguments
-            only.
+            It is called once per utterance, prefix and class (again if a prefix had left the beam),
+            and must depend on its arguments only.
         start_state: the state of the empty prefix.
 
     Returns:
@@ -133,6 +133,10 @@ class _Prefixes:
         if grown == len(self.origins):
             self.origins.append((number, label))
         return grown
+
+    def forget_all_but(self, numbers: set[int]) -> None:
+        """What score_fn said of others: it fills the memory, and may be asked again."""
+        self.rows = {number: row for number, row in self.rows.items() if number in numbers}
 
     def ids(self, number: int) -> tuple[int, ...]:
         ids = []
@@ -209,6 +213,7 @@ def _search(log_probs, width: int, prefixes: _Prefixes) -> list[tuple]:
         beam = beam[row]
         for i in np.flatnonzero(~stays):
             beam[i] = prefixes.grow(int(parents[i]), int(label[i]))
+        prefixes.forget_all_but({*beam.tolist(), *parents.tolist()})
     if score_fn is not None:
         score = score + [prefixes.added_by_end(n) for n in beam]
     order = [i for i in np.argsort(-score, kind="stable") if score[i] > -np.inf]

@@ -56,6 +56,10 @@ def bucketed_dataset(
     columns = {"features": features, **({} if labels is None else {"labels": labels}), **others}
     for name, items in columns.items():
         check_items(name, items, len(features) if hasattr(features, "__len__") else 0)
+    for name, items in others.items():
+        kinds = {np.asarray(item).dtype for item in items if not name.endswith("labels")}
+        if len(kinds) > 1:  # a list of 1 and 0.5
+            columns[name] = [np.asarray(item, np.result_type(*kinds)) for item in items]
     rows = [dict(zip(columns, items, strict=True)) for items in zip(*columns.values(), strict=True)]
     if not rows:
         raise ValueError("expected at least one utterance")
@@ -154,7 +158,8 @@ def _flat(columns: dict[str, list]) -> list[np.ndarray]:
             ]
             arrays += [np.concatenate(items), np.array([len(ids) for ids in items], np.int32)]
         else:
-            arrays.append(np.asarray(items))
+            values = np.asarray(items)  # TensorFlow takes texts as bytes, ASCII without this
+            arrays.append(np.char.encode(values, "utf-8") if values.dtype.kind == "U" else values)
     return arrays
 
 
@@ -183,11 +188,13 @@ def _from_generator(generator_fn, signature):
     def start(_):
         number = next(started)
         passes[number] = generator_fn()
-        passes.pop(number - 8, None)  # was left before its end, most likely
+        while len(passes) > 8:
+            passes.pop(next(iter(passes)))  # not read for longest: was left before its end
         return np.int64(number)
 
     def read(number):
-        arrays = next(passes[int(number)], None)
+        rows = passes[int(number)] = passes.pop(int(number))  # the last one read is the last
+        arrays = next(rows, None)
         return (np.bool_(arrays is not None), *(nothing if arrays is None else arrays))
 
     def one_pass(number):

@@ -44,9 +44,13 @@ class SumThenClip:
         replica = tf.distribute.get_replica_context()
         replicas = replica.num_replicas_in_sync if replica else 1
         if replicas > 1:
-            grads = self._clipped(replica.all_reduce(tf.distribute.ReduceOp.SUM, list(grads)))
+            grads = list(grads)
+            # Without the None of unused weights; an embedding's IndexedSlices become dense.
+            present = [tf.convert_to_tensor(gradient) for gradient in grads if gradient is not None]
+            total = self._clipped(replica.all_reduce(tf.distribute.ReduceOp.SUM, present))
             # Every replica has the sum now, and Keras adds them up: to shares, too small to clip.
-            grads = [gradient / replicas for gradient in grads]
+            shares = iter([gradient / replicas for gradient in total])
+            grads = [None if gradient is None else next(shares) for gradient in grads]
         super().apply(grads, trainable_variables)  # type: ignore[misc]  # the optimizer's
 
     def _clipped(self, grads):
@@ -110,12 +114,14 @@ def train_in_rounds(
         model.optimizer.build(model.trainable_variables)
     measured = {id(v) for v in model.metrics_variables}
     variables = [v for v in model.variables if id(v) not in measured] + model.optimizer.variables
-    completed, step = _restore(checkpoint, variables), None
+    completed, step, spec = _restore(checkpoint, variables), None, None
     try:
         _check_same(strategy, completed, checkpoint)
         for number in range(completed, rounds):
             data = strategy.experimental_distribute_dataset(_by_rows(data_fn(number)))
-            step = step or _compiled_step(model, strategy, data.element_spec)
+            if data.element_spec != spec:  # such as batches of another fixed length
+                spec = data.element_spec
+                step = _compiled_step(model, strategy, spec)
             losses = [step(batch) for batch in data]
             if not losses:
                 raise ValueError(f"data_fn({number}) holds no batches")
@@ -141,7 +147,8 @@ def _compiled_step(model, strategy, element_spec):
                 raise ValueError("the model adds no loss: put a layer into it that does")
             # The optimizer adds up the replicas' gradients; wanted is their mean.
             loss = tf.add_n(model.losses) / strategy.num_replicas_in_sync
-        gradients = tape.gradient(loss, model.trainable_variables)
+            scaled = model.optimizer.scale_loss(loss)  # under mixed precision it divides by that
+        gradients = tape.gradient(scaled, model.trainable_variables)
         model.optimizer.apply(gradients, model.trainable_variables)
         return loss
 

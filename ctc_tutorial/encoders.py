@@ -231,7 +231,7 @@ def audio_encoder(
     if reduction not in (4, 8):
         raise ValueError(f"reduction={reduction!r}: choose 4 or 8")
     _check_frames(features, reduction)
-    seeds, x = _seeds(seed), _zeroed(features, lengths)
+    seeds, x = _seeds(seed), _without_padding(features, lengths)
     for _ in range(2):
         x, lengths = _conv1d(x, lengths, 64, 5, seeds, pool=2)
     x = layers.Dropout(0.2, seed=next(seeds))(x)
@@ -249,7 +249,7 @@ def _convolved_image(x, lengths, pools, seeds):
     least = math.prod(across for _, across in pools)
     if x.shape[2] < least:
         raise ValueError(f"columns of {x.shape[2]} pixels, but the pools leave none below {least}")
-    x = _zeroed(x, lengths)
+    x = _without_padding(x, lengths)
     x = layers.Reshape((-1, x.shape[2], 1))(x)  # [B, W, H, 1]
     for filters, pool in zip((16, 32, 64), pools, strict=True):
         start = keras.initializers.GlorotUniform(next(seeds))
@@ -295,15 +295,22 @@ def _normalized(x, lengths):
     if len(x.shape) == 4:  # the mask of [B, T, H, D] is [B, T, H]
         valid = ops.repeat(ops.expand_dims(valid, 2), x.shape[2], axis=2)
     x = layers.BatchNormalization(momentum=0.9)(x, mask=valid)
-    return _zeroed(layers.ReLU()(x), lengths)
+    x = layers.ReLU()(x)
+    return x * ops.cast(_valid(x, lengths), x.dtype)  # faster than `where`, and x is finite
 
 
-def _zeroed(x, lengths):
-    """x [B, T, ...] with zeros beyond each length: a convolution looks a few frames ahead."""
+def _without_padding(x, lengths):
+    """x [B, T, ...] with zeros beyond each length, even if NaN or -inf, as log(0) gives, is there:
+    a convolution looks a few frames ahead."""
+    return ops.where(_valid(x, lengths), x, 0.0)
+
+
+def _valid(x, lengths):
+    """Which frames of x [B, T, ...] are no padding, [B, T, 1, ...]."""
     valid = length_mask(x, lengths)
     for axis in range(2, len(x.shape)):
         valid = ops.expand_dims(valid, axis)
-    return x * ops.cast(valid, x.dtype)
+    return valid
 
 
 def _seeds(seed: int | None) -> Iterator[int]:

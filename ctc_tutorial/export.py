@@ -180,6 +180,8 @@ def _portable(layer):
         forward, backward = _portable(layer.forward_layer), _portable(layer.backward_layer)
         mode, name = layer.merge_mode, layer.name
         return layers.Bidirectional(forward, mode, backward_layer=backward, name=name)
+    if isinstance(layer, keras.Sequential) or hasattr(layer, "operations"):  # a model inside
+        return keras.models.clone_model(layer, clone_function=_portable)
     kind = layers.LSTM if isinstance(layer, layers.LSTM) else type(layer)
     return kind.from_config(layer.get_config())
 

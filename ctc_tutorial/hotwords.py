@@ -59,7 +59,7 @@ def hot_words(words: Sequence[ArrayLike], bonus: float, space_id: int | None = N
         """The labels that have the bonus before their word is completed."""
         return counted[len(edge) :].count(False)
 
-    @functools.cache
+    @functools.lru_cache(maxsize=2**16)  # not all: thousands of classes would fill the memory
     def score_fn(state, next_id):
         # The longest end of the text that begins a hot word, and which of its labels count already.
         ids, counted = before = state or (edge, (True,) * len(edge))

@@ -140,8 +140,5 @@ class CTCModel(keras.Model):
 
     @classmethod
     def from_config(cls, config: dict, custom_objects: dict | None = None) -> "CTCModel":
-        config = {**config}
-        loss_layer = keras.saving.deserialize_keras_object(config.pop("loss_layer"))
-        model = super().from_config(config, custom_objects)
-        model.loss_layer = loss_layer
-        return model
+        loss_layer = keras.saving.deserialize_keras_object(config["loss_layer"])
+        return super().from_config({**config, "loss_layer": loss_layer}, custom_objects)

@@ -144,7 +144,8 @@ def _scale(units):
 
 
 def _array(size, *shape):
-    return tf.TensorArray(tf.float32, size, element_shape=shape)
+    # Read more than once, which tf.config.run_functions_eagerly(True) would not allow.
+    return tf.TensorArray(tf.float32, size, element_shape=shape, clear_after_read=False)
 
 
 def _forward(features, kernel, recurrent_kernel, bias, hidden, cell, mask, frames):

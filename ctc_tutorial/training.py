@@ -8,6 +8,7 @@ the optimizer in 00_start_here.
 import json
 import math
 import os
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -131,9 +132,14 @@ class KeepBest(keras.callbacks.Callback):
         self.record = self.path.with_name(self.path.name.removesuffix(".weights.h5") + ".json")
 
     def on_train_begin(self, logs: dict | None = None) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
         self.best = json.loads(self.record.read_text()) if self.record.exists() else None
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        missing = [name for name in self.monitor if name not in (logs or {})]
+        if missing:  # fit(validation_freq=2)
+            warnings.warn(f"KeepBest: epoch {epoch + 1} has no {missing}", stacklevel=2)
+            return
         # A NaN is worse than all numbers, and compares as smaller than none.
         values = [v if (v := float(logs[name])) == v else math.inf for name in self.monitor]
         if self.best is None or values < self.best["values"]:

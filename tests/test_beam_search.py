@@ -1,6 +1,7 @@
 """Beam search against brute force over all paths and against TensorFlow's op."""
 
 import itertools
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -372,3 +373,22 @@ def test_widths_that_are_no_integers_are_refused(option):
 def test_hot_words_that_are_none_are_refused(words, bonus):
     with pytest.raises(ValueError, match=r"word|bonus"):
         hot_words(words, bonus)
+
+
+def test_what_a_score_function_said_of_prefixes_that_are_gone_is_not_kept():
+    """With thousands of classes it would fill the memory."""
+
+    class State:
+        pass
+
+    alive, most = weakref.WeakSet(), 0
+
+    def score_fn(state, next_id):
+        nonlocal most
+        state = State()
+        alive.add(state)
+        most = max(most, len(alive))
+        return 0.0, state
+
+    beam_search_decode(3 * random_logits(1, 60, 8), [60], 5, 1, score_fn)
+    assert most <= 3 * 5 * 8  # those of a beam, of the one before it, and of the frame's own

@@ -256,3 +256,25 @@ def test_passes_can_overlap_and_be_left_before_their_end():
     assert all(next(one, None) is None for one in passes)
     for _ in range(20):
         assert next(iter(dataset))["features"][0, 0, 0] == 0
+
+
+def test_a_long_pass_goes_on_while_others_start_and_are_left():
+    """As in a validation of two steps, epoch after epoch, beside a pass of many epochs."""
+    features, labels = utterances(60)
+    dataset = bucketed_dataset(features, labels, 4, shuffle=False)
+    whole = iter(dataset)
+    for i in range(0, 60, 4):
+        assert next(whole)["features"][0, 0, 0] == features[i][0, 0]
+        for _ in range(3):
+            next(iter(dataset))
+    assert next(whole, None) is None
+
+
+def test_whole_and_broken_numbers_in_one_column_and_texts_of_any_alphabet():
+    features, labels = utterances(4)
+    others = {"sample_weight": [1, 0.5, 2, 1], "text": ["a", "bcd", "é", "中"]}
+    found = {}
+    for batch in bucketed_dataset(features, labels, 2, **others):
+        texts = [text.decode() for text in batch["text"].numpy()]
+        found |= dict(zip(texts, batch["sample_weight"].numpy().tolist(), strict=True))
+    assert found == {"a": 1.0, "bcd": 0.5, "é": 2.0, "中": 1.0}

@@ -1,9 +1,14 @@
-"""Several devices train to the weights of one: MirroredStrategy, in `fit`."""
+"""Several devices train to the weights of one: MirroredStrategy, in `fit`; and rounds as `fit`."""
 
 import subprocess
 import sys
 
+import keras
+import numpy as np
 import pytest
+import tensorflow as tf
+
+from ctc_tutorial import train_in_rounds
 
 pytestmark = pytest.mark.slow
 
@@ -124,6 +129,20 @@ for clip, expected in cases:
         optimizer.apply([tf.constant(total[1], tf.float32)], [v])
         ends.append(v.numpy())
     np.testing.assert_array_equal(*ends)
+
+# An unused weight, and an embedding's gradient, which is that of a few rows.
+with strategy.scope():
+    table, unused = (keras.Variable(np.zeros((4, 2)), dtype="float32") for _ in range(2))
+    optimizer = Summed(1.0, global_clipnorm=5.0)
+    optimizer.build([table, unused])
+def step():
+    row = tf.distribute.get_replica_context().replica_id_in_sync_group
+    rows = tf.IndexedSlices(tf.constant([[3.0, 4.0]]), [row], [4, 2])
+    optimizer.apply([rows, None], [table, unused])
+strategy.run(tf.function(step))
+norm = np.sqrt(50)
+np.testing.assert_allclose(table.numpy(), [[-15 / norm, -20 / norm]] * 2 + [[0, 0]] * 2, rtol=1e-6)
+assert not unused.numpy().any()
 """
 
 
@@ -138,3 +157,35 @@ def test_two_devices_train_to_the_weights_of_one():
         [sys.executable, "-c", MIRRORED], capture_output=True, text=True, timeout=500
     )
     assert run.returncode == 0, run.stderr[-3000:]
+
+
+def scaled():
+    """A model that adds the loss weight ** 2 and the sum of its inputs' squares with it."""
+    layers = [keras.layers.Dense(1, kernel_initializer="ones", use_bias=False)]
+    layers += [keras.layers.ActivityRegularization(l2=1.0)]
+    return keras.Sequential([keras.Input((None, 1)), *layers])
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_float16"])
+def test_rounds_make_the_updates_of_fit_under_any_policy_and_shape(policy, tmp_path):
+    batches = [np.full((2, frames, 1), 0.5, np.float32) for frames in (6, 7, 6)]
+    weights = []
+    keras.config.set_dtype_policy(policy)
+    try:
+        for rounds in (True, False):
+            model = scaled()
+            model.compile(keras.optimizers.SGD(0.01), jit_compile=False)
+            if rounds:
+                datasets = [tf.data.Dataset.from_tensors(x) for x in batches]
+                strategy = tf.distribute.get_strategy()
+                assert (
+                    len([*train_in_rounds(model, strategy, datasets.__getitem__, 3, tmp_path)]) == 3
+                )
+            else:
+                for x in batches:
+                    model.fit(x, verbose=0)
+            weights.append(model.get_weights()[0])
+    finally:
+        keras.config.set_dtype_policy("float32")
+    np.testing.assert_allclose(weights[0], weights[1], rtol=1e-4)
+    assert abs(weights[0] - 1).max() > 0.01

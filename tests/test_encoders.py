@@ -274,3 +274,19 @@ def test_the_audio_encoder_keeps_a_fourth_or_an_eighth_of_the_frames():
     for reduction in (2, 6, 16, None):
         with pytest.raises(ValueError, match="choose 4 or 8"):
             audio_encoder(features, lengths, reduction=reduction)
+
+
+@pytest.mark.parametrize("bad", [np.nan, -np.inf])
+@pytest.mark.parametrize(
+    ("encoder", "num_features"), [e for e in ENCODERS if e[0] not in (lstm_encoder, both_ways)]
+)
+def test_the_logarithm_of_nothing_in_the_padding_changes_nothing(encoder, num_features, bad):
+    x = np.random.default_rng(0).normal(size=(2, 40, num_features)).astype(np.float32)
+    lengths = np.array([40, 24], np.int32)
+    x[1, 24:] = 0
+    _, model = build_models(encoder, num_features, 11, seed=0)
+    expected = model({"features": x, "feature_length": lengths})
+    x[1, 24:] = bad
+    found = model({"features": x, "feature_length": lengths})
+    for i, frames in enumerate(expected["logit_length"].numpy()):
+        np.testing.assert_array_equal(expected["logits"][i, :frames], found["logits"][i, :frames])

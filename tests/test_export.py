@@ -11,6 +11,7 @@ import pytest
 import tensorflow as tf
 
 from ctc_tutorial import (
+    LSTM,
     Alphabet,
     CTCLossLayer,
     audio_encoder,
@@ -307,3 +308,21 @@ def test_what_onnx_does_not_know_is_an_error(tmp_path):
     with pytest.raises(ValueError, match=r"ONNX can't hold this model: .*Bitcast"):
         export_model(keras.Model(features, {"code_points": codes}), tmp_path / "m.onnx")
     assert not (tmp_path / "m.onnx").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ending", [".tflite", ".onnx"])
+def test_an_encoder_that_is_a_model_inside(ending, tmp_path):
+    needs(ending)
+    x = keras.Input((None, 13))
+    inside = keras.Model(x, LSTM(7, return_sequences=True)(x), name="inside")
+    _, model = build_models(
+        lambda features, lengths, seed: (inside(features), lengths), 13, len(CHARACTERS) + 1, seed=0
+    )
+    utterances = make_features()
+    path = tmp_path / f"model{ending}"
+    export_model(text_model(model, CHARACTERS), path)
+    _, logits = run_alone(path, utterances)
+    for x, found in zip(utterances, logits, strict=True):
+        inputs = {"features": x, "feature_length": np.array([x.shape[1]])}
+        np.testing.assert_allclose(found, model(inputs)["logits"], atol=1e-4)

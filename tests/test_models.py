@@ -320,5 +320,6 @@ def test_one_model_in_place_of_two(encoder_fn, tmp_path):
     model.save(tmp_path / "model.keras")
     again = keras.saving.load_model(tmp_path / "model.keras")
     assert again.loss_layer.infeasible == "skip"
+    assert [m.name for m in again.metrics] == [m.name for m in model.metrics]
     for name, x in again.predict(TO_PREDICT, verbose=0).items():
         np.testing.assert_allclose(x, predict_model.predict(TO_PREDICT, verbose=0)[name], atol=1e-6)

@@ -201,3 +201,19 @@ def test_a_saved_model_loads_here_with_this_layer_and_elsewhere_with_keras_alone
     subprocess.run([sys.executable, "-c", LOAD, *arguments], check=True, cwd=tmp_path)
     expected = model(np.ones((2, 9, 7), "float32"))
     np.testing.assert_allclose(np.load(tmp_path / "y.npy"), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("masked", [True, False])
+def test_with_every_function_run_eagerly(masked):
+    """TensorFlow's switch for looking into a graph."""
+    ours, theirs = pair()
+    x = np.random.default_rng(0).normal(size=(2, 7, 7)).astype(np.float32)
+    mask = {"mask": tf.constant(np.arange(7) < [[7], [4]])} if masked else {}
+    expected, upstream = values_and_gradients(theirs, x, **mask)
+    tf.config.run_functions_eagerly(True)
+    try:
+        found, _ = values_and_gradients(ours, x, upstream, **mask)
+    finally:
+        tf.config.run_functions_eagerly(False)
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)

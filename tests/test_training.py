@@ -251,3 +251,15 @@ def test_nan_is_never_the_best(tmp_path):
 def test_without_an_epoch_there_is_nothing_to_restore(tmp_path):
     with pytest.raises(FileNotFoundError, match="not one epoch has ended"):
         ctc.KeepBest(tmp_path / "b.weights.h5").restore()
+
+
+def test_the_folder_is_made_before_the_training_and_epochs_without_a_value_are_told(tmp_path):
+    best, model = ctc.KeepBest(tmp_path / "new" / "b.weights.h5", patience=2), Weight()
+    model.compile("sgd", "mse")
+    x = np.ones((2, 1))
+    with pytest.warns(UserWarning, match=r"epoch 1 has no \['val_ler', 'val_loss'\]"):
+        epochs(best, model, [])
+        best.on_epoch_end(0, {"loss": 1.0})  # as with validation_freq=2
+    assert epochs(best, model, [(0.5, 1)], first=1) == 1
+    assert best.restore() == 2 and (tmp_path / "new" / "b.weights.h5").exists()
+    assert float(model(x)[0, 0]) == 2.0
