@@ -159,8 +159,8 @@ def test_two_devices_train_to_the_weights_of_one():
     assert run.returncode == 0, run.stderr[-3000:]
 
 
-def scaled():
-    """A model that adds the loss weight ** 2 and the sum of its inputs' squares with it."""
+def one_weight():
+    """A model of one weight that adds the loss (weight * input) ** 2, summed."""
     layers = [keras.layers.Dense(1, kernel_initializer="ones", use_bias=False)]
     layers += [keras.layers.ActivityRegularization(l2=1.0)]
     return keras.Sequential([keras.Input((None, 1)), *layers])
@@ -173,14 +173,14 @@ def test_rounds_make_the_updates_of_fit_under_any_policy_and_shape(policy, tmp_p
     keras.config.set_dtype_policy(policy)
     try:
         for rounds in (True, False):
-            model = scaled()
+            model = one_weight()
             model.compile(keras.optimizers.SGD(0.01), jit_compile=False)
             if rounds:
                 datasets = [tf.data.Dataset.from_tensors(x) for x in batches]
                 strategy = tf.distribute.get_strategy()
-                assert (
-                    len([*train_in_rounds(model, strategy, datasets.__getitem__, 3, tmp_path)]) == 3
-                )
+                data_fn = datasets.__getitem__
+                run = train_in_rounds(model, strategy, data_fn, 3, tmp_path)
+                assert len(list(run)) == 3
             else:
                 for x in batches:
                     model.fit(x, verbose=0)
