@@ -109,10 +109,10 @@ def _learn(
         done = completed_epochs(work / "backup")
     except ValueError:  # killed while this was written
         done = 0
-    if not done:  # what is there then is half of a file
-        shutil.rmtree(work / "backup", ignore_errors=True)
-    else:
+    if done:
         print(f"going on after epoch {done} of {epochs}")
+    else:  # what is there then is half of a file
+        shutil.rmtree(work / "backup", ignore_errors=True)
 
     def dataset(part, **order):
         features = [recordings.features[i] for i in part]

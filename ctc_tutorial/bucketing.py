@@ -57,9 +57,8 @@ def bucketed_dataset(
     for name, items in columns.items():
         check_items(name, items, len(features) if hasattr(features, "__len__") else 0)
     for name, items in others.items():
-        kinds = {np.asarray(item).dtype for item in items if not name.endswith("labels")}
-        if len(kinds) > 1:  # a list of 1 and 0.5
-            columns[name] = [np.asarray(item, np.result_type(*kinds)) for item in items]
+        if not name.endswith("labels"):
+            columns[name] = list(np.asarray(items))  # of one type, also [1, 0.5]
     rows = [dict(zip(columns, items, strict=True)) for items in zip(*columns.values(), strict=True)]
     if not rows:
         raise ValueError("expected at least one utterance")

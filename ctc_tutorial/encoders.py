@@ -296,7 +296,7 @@ def _normalized(x, lengths):
         valid = ops.repeat(ops.expand_dims(valid, 2), x.shape[2], axis=2)
     x = layers.BatchNormalization(momentum=0.9)(x, mask=valid)
     x = layers.ReLU()(x)
-    return x * ops.cast(_valid(x, lengths), x.dtype)  # faster than `where`, and x is finite
+    return x * ops.cast(_valid(x, lengths), x.dtype)
 
 
 def _without_padding(x, lengths):

@@ -18,7 +18,7 @@ from .recordings import read_recording, resample
 from .speech import mfcc_features
 from .transcripts import find_transcripts
 
-LOWEST_RATE = 1000  # in Hz; all sounds are brought to the lowest rate among them
+LOWEST_RATE = 1000  # in Hz, of `mfcc_features`; all sounds get the lowest rate among them
 
 
 class Recordings(NamedTuple):

@@ -103,7 +103,8 @@ class KeepBest(keras.callbacks.Callback):
         path: ends in .weights.h5; beside it comes a .json with the epoch and its values. Delete
             both before another training.
         monitor: names in the logs, smaller is better; the second one decides where the first is
-            equal, as on a plateau or with few labels, and so on.
+            equal, as on a plateau or with few labels, and so on. An epoch without one of them, as
+            with `validation_freq=2`, is told by a warning and passed over.
         patience: epochs without a better one after which `fit` stops; None never stops it.
 
     >>> import tempfile

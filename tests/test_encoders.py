@@ -278,7 +278,7 @@ def test_the_audio_encoder_keeps_a_fourth_or_an_eighth_of_the_frames():
 
 @pytest.mark.parametrize("bad", [np.nan, -np.inf])
 @pytest.mark.parametrize(
-    ("encoder", "num_features"), [e for e in ENCODERS if e[0] not in (lstm_encoder, both_ways)]
+    ("encoder", "num_features"), [e for e in ENCODERS if e[0] is not both_ways]
 )
 def test_the_logarithm_of_nothing_in_the_padding_changes_nothing(encoder, num_features, bad):
     x = np.random.default_rng(0).normal(size=(2, 40, num_features)).astype(np.float32)

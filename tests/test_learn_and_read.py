@@ -108,6 +108,24 @@ def test_bad_files_are_named_and_the_others_go_on(whole, folder, command_here):
     assert len(job.stderr.splitlines()) == 2
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="other pipes")
+def test_nobody_reads_what_it_reads(whole, folder):
+    """As behind `| head`: it stops without a word, and blames no recording."""
+    new = next(p for p in (folder / "voice00").iterdir() if p.suffix == ".wav")
+    out, into = os.pipe()
+    os.close(out)
+    job = subprocess.run(
+        [*COMMAND, "read", str(folder / "whole.keras"), *[str(new)] * 3],
+        stdout=into,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(),
+    )
+    os.close(into)
+    assert job.returncode == 1 and not messages(job.stderr)
+
+
 def start(folder, save, steps):
     """A process that learns, and a function that waits until some epochs have ended."""
     job = subprocess.Popen(
