@@ -73,7 +73,7 @@ def train_aligner(
     for window in windows:
         more = (window - len(kernel)) // 2  # frames at each side that the last round did not see
         kernel = np.pad(kernel, ((more, more), (0, 0), (0, 0)))
-        layer = keras.layers.Conv1D(num_classes, window, padding="same")
+        layer = keras.layers.Conv1D(num_classes, window, padding="same", dtype="float32")
         layer.build(features.shape)
         layer.set_weights([kernel, bias])
         _train(layer, features, target, loss_fn)

@@ -58,15 +58,18 @@ def add_noise(waveform: np.ndarray, decibels: float, seed: int) -> np.ndarray:
         float32 [N].
 
     Raises:
-        ValueError: a waveform that is not [N] with sound in it.
+        ValueError: a waveform that is not [N] with finite sound in it, or decibels that are not
+            finite.
 
     >>> noisy = add_noise(np.full(8000, 1000.0), decibels=20, seed=0)
     >>> round(float(noisy.mean()), -1), round(float(noisy.std()), -1)
     (1000.0, 100.0)
     """
     waveform = np.asarray(waveform, np.float32)
-    if waveform.ndim != 1 or not waveform.any():
-        raise ValueError(f"the waveform of shape {waveform.shape} is not [N], or is silent")
+    if waveform.ndim != 1 or not waveform.any() or not np.isfinite(waveform).all():
+        raise ValueError(f"the waveform of shape {waveform.shape} is not [N], silent or not finite")
+    if not math.isfinite(decibels):
+        raise ValueError(f"decibels={decibels}: give a finite number")
     strength = np.sqrt(np.mean(waveform**2)) * 10 ** (-decibels / 20)
     noise = np.random.default_rng(seed).standard_normal(len(waveform), np.float32)
     return waveform + np.float32(strength) * noise

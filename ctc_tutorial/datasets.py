@@ -50,7 +50,7 @@ def dense_labels(batch: dict[str, Any]) -> dict[str, Any]:
         batch: of `pad_batch` of batches.py or of a dataset, with sparse `labels`.
 
     Returns:
-        labels int32 [B, L], label_length int32 [B], and all else as it was.
+        labels [B, L] of their own type, label_length int32 [B], and all else as it was.
 
     Raises:
         ValueError: no labels in the batch, or labels that are not sparse.

@@ -50,7 +50,8 @@ def find_faults(
         A sentence for each fault, those of the data first; [] if none is seen.
 
     Raises:
-        ValueError: features without [B, T, ...], or another number of utterances anywhere.
+        ValueError: features without [B, T, ...], lengths that are no integers, or another number of
+            utterances anywhere.
 
     >>> features = np.random.default_rng(0).normal(size=(2, 5, 13))
     >>> find_faults(features, [[0, 1], [2]], feature_length=[5, 3], characters="abc")
@@ -58,22 +59,31 @@ def find_faults(
     >>> print(*find_faults(features, [[1, 2], [3]], feature_length=[5, 3], characters="abc"))
     Labels are shifted by one: ids go from 1 to 3, but the classes of labels are 0 to 2.
     """
-    features, feature_length = np.asarray(features), np.asarray(feature_length).reshape(-1)
+    features, feature_length = np.asarray(features), _integers("feature_length", feature_length)
     rows = _rows(labels, label_length)
     if model is not None:
         outputs = model.predict({"features": features, "feature_length": feature_length}, verbose=0)
         logits, logit_length = outputs["logits"], outputs["logit_length"]
     given = logit_length is not None
-    logit_length = np.asarray(logit_length if given else feature_length).reshape(-1)
+    logit_length = _integers("logit_length", logit_length if given else feature_length)
     counts = [len(x) for x in (features, rows, feature_length, logit_length)]
     if features.ndim < 2 or len(set(counts)) > 1:
         raise ValueError(f"features must be [B, T, ...], and B the same everywhere, not {counts}")
 
-    found = _bad_features(features, feature_length)
+    found = _no_such_lengths("feature_length", feature_length, "frames", features.shape[1])
+    if label_length is not None and not hasattr(labels, "dense_shape"):
+        columns = max(map(len, labels), default=0)
+        found += _no_such_lengths("label_length", label_length, "columns of labels", columns)
+    found += _bad_features(features, feature_length)
     found += _padded_frames(features, feature_length) + _padded_labels(rows)
     classes = len(characters) + 1 if characters else None
     if logits is not None:
         logits = np.asarray(logits.to_tensor() if hasattr(logits, "to_tensor") else logits)
+        if classes and classes != logits.shape[-1]:
+            found.append(
+                f"Classes and characters differ: the logits have {logits.shape[-1]} classes, but "
+                f"{len(characters or '')} characters and the blank are {classes}."
+            )
         classes = logits.shape[-1]
         found += _wrong_lengths(features, feature_length, logits, logit_length)
         logit_length = np.minimum(logit_length, logits.shape[1])
@@ -92,7 +102,22 @@ def _rows(labels, label_length) -> list[np.ndarray]:
     rows = [np.asarray(row, int) for row in labels]
     if label_length is None:
         return rows
-    return [row[:n] for row, n in zip(rows, np.asarray(label_length).reshape(-1), strict=True)]
+    lengths = _integers("label_length", label_length)
+    return [row[:n] for row, n in zip(rows, lengths, strict=True)]
+
+
+def _integers(name, lengths) -> np.ndarray:
+    lengths = np.asarray(lengths).reshape(-1)
+    if lengths.dtype.kind not in "fiu" or (lengths != np.round(lengths)).any():
+        raise ValueError(f"{name} must hold integers, not {lengths}")
+    return lengths.astype(int)
+
+
+def _no_such_lengths(name, lengths, what, most) -> list[str]:
+    lengths = np.asarray(lengths)
+    if not lengths.size or (lengths.min() >= 0 and lengths.max() <= most):
+        return []
+    return [f"{name} goes from {lengths.min()} to {lengths.max()}, but there are {most} {what}."]
 
 
 def _bad_features(features, lengths) -> list[str]:
@@ -109,7 +134,7 @@ def _padded_frames(features, lengths) -> list[str]:
     frames = features.shape[1]
     flat = features.reshape(*features.shape[:2], -1)
     tails = [_tail((row == row[-1:]).all(axis=1)) for row in flat]
-    if not tails or (lengths < frames).any() or not max(4, frames / 8) <= max(tails) > min(tails):
+    if not tails or (lengths != frames).any() or not max(4, frames / 8) <= max(tails) > min(tails):
         return []
     return [
         f"Padded widths are given as lengths: every feature_length is {frames}, but utterance "
@@ -138,6 +163,8 @@ def _tail(same) -> int:
 
 def _wrong_lengths(features, feature_length, logits, logit_length) -> list[str]:
     before, frames = features.shape[1], logits.shape[1]
+    if feature_length.max(initial=0) > before:
+        return []  # said already
     pooled = frames < before and (logit_length == feature_length).all()
     if pooled or (logit_length > frames).any():
         return [

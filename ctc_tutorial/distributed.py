@@ -45,11 +45,13 @@ class SumThenClip:
         replicas = replica.num_replicas_in_sync if replica else 1
         if replicas > 1:
             grads = list(grads)
+            # What the gradients were multiplied by; the optimizer divides by it, then clips.
+            scale = getattr(self, "loss_scale_factor", None) or 1.0
             # Without the None of unused weights; an embedding's IndexedSlices become dense.
-            present = [tf.convert_to_tensor(gradient) for gradient in grads if gradient is not None]
+            present = [tf.convert_to_tensor(g) / scale for g in grads if g is not None]
             total = self._clipped(replica.all_reduce(tf.distribute.ReduceOp.SUM, present))
             # Every replica has the sum now, and Keras adds them up: to shares, too small to clip.
-            shares = iter([gradient / replicas for gradient in total])
+            shares = iter([gradient * (scale / replicas) for gradient in total])
             grads = [None if gradient is None else next(shares) for gradient in grads]
         super().apply(grads, trainable_variables)  # type: ignore[misc]  # the optimizer's
 
@@ -86,13 +88,15 @@ def train_in_rounds(
             an epoch or some shards of one. Every worker reads it all and keeps its share of each
             batch; the shares may be uneven.
         rounds: to train in all, those before a restart included.
-        folder: of `checkpoint.npz`; all workers must see the same one. Worker 0 writes it.
+        folder: of `checkpoint.npz`; all workers must see the same one, and the chief (worker 0,
+            where there is none) writes it. It holds the optimizer's state and learning rate, too.
 
     Yields:
         After each round its number, from 1, and its mean loss; none if all were completed before.
 
     Raises:
         RuntimeError: another worker is lost, or sees another checkpoint.
+        FloatingPointError: the loss is no longer finite; the checkpoint stays that of before.
         ValueError: a model that is not compiled or adds no loss, `rounds` that are no integer from
             0 on, a round without batches, a checkpoint of another model.
 
@@ -125,9 +129,11 @@ def train_in_rounds(
             losses = [step(batch) for batch in data]
             if not losses:
                 raise ValueError(f"data_fn({number}) holds no batches")
-            loss = float(np.mean(losses))
+            loss = float(np.mean([float(loss) for loss in losses]))
+            if not np.isfinite(loss):
+                raise FloatingPointError(f"the loss of round {number + 1} is {loss}: not saved")
             completed = number + 1
-            if strategy.cluster_resolver is None or strategy.cluster_resolver.task_id == 0:
+            if strategy.extended.should_checkpoint:  # the chief, which is worker 0 without one
                 _save(checkpoint, variables, completed)
             yield completed, loss
     except _LOST as error:
@@ -182,7 +188,10 @@ def _check_same(strategy, completed, checkpoint):
 def _save(checkpoint, variables, completed):
     checkpoint.parent.mkdir(parents=True, exist_ok=True)
     unfinished = checkpoint.with_suffix(".unfinished.npz")
-    np.savez(unfinished, completed, *[v.numpy() for v in variables])
+    values = [v.numpy() for v in variables]
+    # NumPy's files don't know bfloat16.
+    values = [v.astype(np.float32) if v.dtype.kind == "V" else v for v in values]
+    np.savez(unfinished, completed, *values)
     os.replace(unfinished, checkpoint)  # all or nothing, even if the process is killed here
 
 

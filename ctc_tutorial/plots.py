@@ -183,8 +183,11 @@ def plot_alignment(
 def plot_history(history: Mapping[str, Sequence[float]], ax: Axes | None = None) -> Axes:
     """Loss (left axis, logarithmic) and label error rates (right axis) of `fit(...).history`.
 
+    What was measured in every n-th epoch (`validation_freq=n`) is drawn where it was.
+
     Raises:
-        ValueError: something else than numbers, one for each epoch.
+        ValueError: something else than numbers, one for each epoch or for every n-th, or so few
+            that n could be more than one number.
 
     >>> ax = plot_history({"loss": [90.0, 9.0], "ler": [1.0, 0.1]})
     >>> [text.get_text() for text in ax.get_legend().get_texts()]
@@ -193,6 +196,7 @@ def plot_history(history: Mapping[str, Sequence[float]], ax: Axes | None = None)
     for name, values in history.items():
         if _numbers(f"{name} of history", values).ndim != 1:
             raise ValueError(f"{name} of history must be a number for each epoch")
+    count = max(map(len, history.values()), default=0)  # of epochs
     ax = ax or _new_axes(3)
     rates = ax.twinx()
     styles = {"loss": (ax, BLUE, "-"), "val_loss": (ax, BLUE, "--")}
@@ -200,7 +204,11 @@ def plot_history(history: Mapping[str, Sequence[float]], ax: Axes | None = None)
     lines = []
     for name, (axis, colour, style) in styles.items():
         if name in history:
-            epochs = np.arange(1, len(history[name]) + 1)
+            found = len(history[name])
+            every = [n for n in range(1, count + 1) if count // n == found]
+            if len(every) != 1:
+                raise ValueError(f"{name}: {found} values in {count} epochs, but in which of them?")
+            epochs = np.arange(every[0], count + 1, every[0])
             lines += axis.plot(epochs, history[name], color=colour, linestyle=style, label=name)
     ax.set(xlabel="epoch", ylabel="loss (nats per utterance)", yscale="log", title="Training")
     ax.xaxis.get_major_locator().set_params(integer=True)

@@ -46,7 +46,9 @@ def reading_model(predict_model: keras.Model, characters: str, sample_rate: int)
     lookup = keras.layers.StringLookup(
         vocabulary=[*characters, "<blank>"], num_oov_indices=0, invert=True, name="alphabet"
     )
-    constant = keras.layers.Rescaling(scale=0.0, offset=float(sample_rate), name="sample_rate")
+    constant = keras.layers.Rescaling(  # float16 would round it, under mixed precision
+        scale=0.0, offset=float(sample_rate), dtype="float32", name="sample_rate"
+    )
     outputs["best_path"] = lookup(keras.ops.argmax(outputs["logits"], axis=-1))
     outputs["sample_rate"] = constant(outputs["logit_length"])
     return keras.Model(predict_model.input, outputs)
@@ -99,7 +101,7 @@ def read_best_path(logits: np.ndarray, characters: str, frame_seconds: float) ->
         frame_seconds: from one frame of the logits to the next.
 
     Raises:
-        ValueError: logits of another shape.
+        ValueError: logits of another shape, or NaN in them.
 
     >>> path = [0, 0, 3, 1, 2, 2, 0]  # a a blank b space space a
     >>> reading = read_best_path(np.eye(4)[path] * 9, "ab ", frame_seconds=0.1)
@@ -111,6 +113,8 @@ def read_best_path(logits: np.ndarray, characters: str, frame_seconds: float) ->
     logits, blank = np.asarray(logits, np.float64), len(characters)
     if logits.ndim != 2 or logits.shape[1] != blank + 1:
         raise ValueError(f"logits have shape {logits.shape}, not [T', {blank + 1}]")
+    if np.isnan(logits).any():
+        raise ValueError("logits hold NaN: look for it in the features, or where training diverged")
     path = logits.argmax(axis=1).tolist()
     starts = [t for t, k in enumerate(path) if k != blank and (t == 0 or k != path[t - 1])]
     words: list[list] = []

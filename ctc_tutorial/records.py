@@ -9,6 +9,7 @@ Taught in notebook 11_faster_and_many_devices.
 
 import itertools
 import os
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -33,7 +34,7 @@ def write_records(
 
     Args:
         pairs: features [T_i, ...] and class ids [L_i]; can be a stream, which is read once.
-        folder: made if it does not exist.
+        folder: made if it does not exist; one of its own for each split of the data.
         per_shard: utterances in a file; the last one can have fewer. `read_records` mixes 16 files
             at a time, so there should be more of them, and files of 100 MB and more are read fast.
 
@@ -42,8 +43,8 @@ def write_records(
         written: a run that was killed leaves none.
 
     Raises:
-        ValueError: no utterances, one that is no pair of numbers and int32 ids, or a `per_shard`
-            that is no integer from 1 on.
+        ValueError: no utterances, one that is no pair of numbers and int32 ids, a `per_shard` that
+            is no integer from 1 on, or a folder that holds shards.
 
     >>> import tempfile
     >>> pairs = [(np.ones((9, 13), np.float16), [3, 5]) for _ in range(5)]
@@ -53,18 +54,21 @@ def write_records(
     _check_at_least(1, per_shard=per_shard)
     folder, pairs = Path(folder), enumerate(pairs)
     folder.mkdir(parents=True, exist_ok=True)
-    unfinished: list[Path] = []
-    for first in pairs:
-        unfinished.append(folder / f"{len(unfinished)}.unfinished")
-        with tf.io.TFRecordWriter(os.fspath(unfinished[-1])) as writer:
-            for pair in itertools.chain([first], itertools.islice(pairs, per_shard - 1)):
-                writer.write(_example(*pair).SerializeToString())
-    if not unfinished:
-        raise ValueError("expected at least one utterance")
-    count = len(unfinished)
-    paths = [folder / f"records-{i:05}-of-{count:05}.tfrecord" for i in range(count)]
-    for old, new in zip(unfinished, paths, strict=True):
-        old.replace(new)
+    if any(folder.glob("records-*.tfrecord")):
+        raise ValueError(f"{folder} holds shards: take another folder, or remove them first")
+    with tempfile.TemporaryDirectory(dir=folder, prefix="unfinished-") as beside:
+        unfinished: list[Path] = []
+        for first in pairs:
+            unfinished.append(Path(beside, str(len(unfinished))))
+            with tf.io.TFRecordWriter(os.fspath(unfinished[-1])) as writer:
+                for pair in itertools.chain([first], itertools.islice(pairs, per_shard - 1)):
+                    writer.write(_example(*pair).SerializeToString())
+        if not unfinished:
+            raise ValueError("expected at least one utterance")
+        count = len(unfinished)
+        paths = [folder / f"records-{i:05}-of-{count:05}.tfrecord" for i in range(count)]
+        for old, new in zip(unfinished, paths, strict=True):
+            old.replace(new)
     return paths
 
 
@@ -165,7 +169,7 @@ def _utterances(paths, open_at_once):
         columns += batch["shape"].numpy(), batch["ids"].numpy()
         for features, dtype, shape, ids in zip(*columns, strict=True):
             array = np.frombuffer(features, dtype.decode()).reshape(shape)
-            yield array, ids.astype(np.int32)
+            yield array.copy(), ids.astype(np.int32)  # the caller may change it
 
 
 def _drawn(items, buffer, rng):

@@ -66,7 +66,9 @@ def mfcc_features(
     over the frames of the utterance. (A deviation below 0.001 counts as 0.001.)
 
     Args:
-        waveform: [N], mono, on the 16-bit scale.
+        waveform: [N], mono, on the 16-bit scale. Cut off long stretches of exact zeros, as padding
+            and noise gates leave them: unlike the quietest sound, they outweigh all else in the
+            mean and the deviation.
         sample_rate: in Hz.
         per_coefficient: each coefficient has a mean and a deviation of its own, which takes away
             much of what distinguishes voices and microphones. False takes one number each for all
@@ -78,7 +80,8 @@ def mfcc_features(
 
     Raises:
         ValueError: a waveform that is not one-dimensional, empty, not finite, beyond 1e30, or
-            constant (there is nothing to normalise by); a sample_rate outside 1,000 to 1,000,000.
+            constant or of a single window (there is nothing to normalise by); a sample_rate outside
+            1,000 to 1,000,000.
 
     >>> chirp = 9000 * np.sin(np.arange(8000) ** 2 / 8000)  # one second
     >>> features = mfcc_features(chirp, sample_rate=8000)
@@ -106,7 +109,9 @@ def mfcc_features(
         raise ValueError("the waveform is constant, silence has no features: leave it out")
     # 512 is the default and right up to 20 kHz; beyond, it would cut every window short.
     nfft = max(512, 2 ** math.ceil(math.log2(0.025 * sample_rate)))
-    features = mfcc(waveform, sample_rate, nfft=nfft)
+    features = mfcc(waveform, float(sample_rate), nfft=nfft)
+    if per_coefficient and len(features) < 2:
+        raise ValueError(f"the waveform has {len(waveform)} samples, one 25 ms window: too short")
     axis = 0 if per_coefficient else None
     deviation = np.maximum(features.std(axis=axis), 1e-3)
     return ((features - features.mean(axis=axis)) / deviation).astype(np.float32)

@@ -140,5 +140,11 @@ def test_what_can_not_be_stretched_or_heard_is_refused():
         with pytest.raises(ValueError, match="at least one frame"):
             stretch_time(features, 1.1)
     for waveform in (np.zeros(8), np.ones((8, 2)), []):
-        with pytest.raises(ValueError, match="or is silent"):
+        with pytest.raises(ValueError, match=r"not \[N\], silent"):
             add_noise(waveform, 10, seed=0)
+
+
+@pytest.mark.parametrize(("sound", "decibels"), [(np.nan, 20), (np.inf, 20), (1.0, np.nan)])
+def test_noise_is_made_for_finite_numbers_alone(sound, decibels):
+    with pytest.raises(ValueError, match="finite"):
+        add_noise(np.array([1.0, sound]), decibels, seed=0)

@@ -275,3 +275,17 @@ class TestHealthy:
         batch, logits, length = emissions(IDS)
         for labels in (IDS, tf.ragged.constant([list(ids) for ids in IDS])):
             assert faults({**batch, "labels": labels}, logits, length) == []
+
+
+def test_lengths_that_cannot_be_and_characters_that_do_not_fit():
+    batch, logits, length = emissions(IDS)
+    found = faults({**batch, "feature_length": 160 * length})
+    assert found[0] == "feature_length goes from 1920 to 3840, but there are 24 frames."
+    found = faults(batch, logits, length, characters=CHARACTERS + "i")
+    assert "9 classes, but 9 characters and the blank are 10" in only(found)
+    dense = {name: np.array(values) for name, values in ctc.dense_labels(batch).items()}
+    found = faults({**dense, "label_length": dense["label_length"] + 1})
+    assert found[0] == "label_length goes from 5 to 9, but there are 8 columns of labels."
+    assert faults({**batch, "feature_length": length.astype(float)}) == []
+    with pytest.raises(ValueError, match="feature_length must hold integers"):
+        faults({**batch, "feature_length": length + 0.5})

@@ -108,6 +108,7 @@ cases = [
     ({"clipnorm": 2.0}, [x * 2 / n for x, n in zip(total, norms)]),
     ({"global_clipnorm": 2.0}, [x * 2 / np.hypot(*norms) for x in total]),
     ({"global_clipnorm": 1e3}, total),
+    ({"clipnorm": 2.0, "loss_scale_factor": 64.0}, [x * 2 / n for x, n in zip(total, norms)]),
 ]
 strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 for clip, expected in cases:
@@ -115,8 +116,9 @@ for clip, expected in cases:
         variables = [keras.Variable(np.zeros(x.shape), dtype="float32") for x in total]
         optimizer = Summed(1.0, **clip)
         optimizer.build(variables)
+    scale = clip.get("loss_scale_factor", 1.0)  # that the gradient comes with
     per_replica = strategy.experimental_distribute_values_from_function(
-        lambda c: [tf.constant(x, tf.float32) for x in shares[c.replica_id_in_sync_group]]
+        lambda c: [tf.constant(scale * x, tf.float32) for x in shares[c.replica_id_in_sync_group]]
     )
     strategy.run(tf.function(lambda g: optimizer.apply(g, variables)), args=(per_replica,))
     for v, x in zip(variables, expected, strict=True):
@@ -189,3 +191,33 @@ def test_rounds_make_the_updates_of_fit_under_any_policy_and_shape(policy, tmp_p
         keras.config.set_dtype_policy("float32")
     np.testing.assert_allclose(weights[0], weights[1], rtol=1e-4)
     assert abs(weights[0] - 1).max() > 0.01
+
+
+def test_a_loss_that_is_no_number_leaves_the_last_good_checkpoint(tmp_path):
+    model = one_weight()
+    model.compile(keras.optimizers.SGD(0.01))
+    inputs = [1.0, np.nan]
+    data = [tf.data.Dataset.from_tensors(np.full((1, 1, 1), x, np.float32)) for x in inputs]
+    run = train_in_rounds(model, tf.distribute.get_strategy(), data.__getitem__, 2, tmp_path)
+    assert next(run) == (1, 1.0)
+    good = (tmp_path / "checkpoint.npz").read_bytes()
+    with pytest.raises(FloatingPointError, match="the loss of round 2 is nan: not saved"):
+        next(run)
+    assert (tmp_path / "checkpoint.npz").read_bytes() == good
+
+
+def test_rounds_go_on_with_weights_of_bfloat16(tmp_path):
+    data = tf.data.Dataset.from_tensors(np.ones((1, 1, 1), np.float32))
+    ends = []
+    keras.config.set_dtype_policy("bfloat16")
+    try:
+        for folder, stops in (("whole", [2]), ("twice", [1, 2])):
+            for rounds in stops:
+                model = one_weight()
+                model.compile(keras.optimizers.SGD(0.125), jit_compile=False)
+                strategy = tf.distribute.get_strategy()
+                list(train_in_rounds(model, strategy, lambda _: data, rounds, tmp_path / folder))
+            ends.append(float(model.get_weights()[0][0, 0]))
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert ends[0] == ends[1] == 0.5625  # (1 - 2 * 0.125) ** 2

@@ -1,5 +1,7 @@
 """check_encoder finds what is wrong with an encoder, and nothing where nothing is."""
 
+import random
+
 import keras
 import numpy as np
 import pytest
@@ -89,3 +91,34 @@ def test_the_leak_of_a_plain_convolution_is_as_large_as_said():
             norm.beta.assign(tf.ones_like(norm.beta))  # as training makes it: not zero
     alone, together = (model([r, np.array([20])])[:, :20] for r in (row, padded))
     assert np.abs(alone - together).max() > 0.1
+
+
+def raw_sound(features, lengths, seed=None):
+    """A frame of 160 samples, and nothing done about padding."""
+    x = layers.Conv1D(4, 401, padding="same", use_bias=False)(features)
+    return layers.AveragePooling1D(160)(x), lengths // 160
+
+
+def test_an_encoder_that_leaves_nothing_is_not_passed():
+    with pytest.raises(ValueError, match="nothing is left of 17 frames: give shortest="):
+        check_encoder(raw_sound, num_features=1)
+    with pytest.raises(ValueError, match="in prediction, what stands in the padding changes"):
+        check_encoder(raw_sound, num_features=1, shortest=1700)
+
+
+def test_nan_is_not_passed():
+    def hidden_nan(features, lengths, seed=None):
+        short = keras.ops.expand_dims(lengths < 20, (1, 2))
+        x = layers.Dense(3)(features)
+        return keras.ops.where(keras.ops.logical_and(short, x > 0), np.nan, x), lengths
+
+    with pytest.raises(ValueError, match="by nan"):
+        check_encoder(hidden_nan, num_features=5)
+
+
+def test_the_programs_own_random_numbers_stay_as_they_were():
+    random.seed(3)
+    np.random.seed(3)  # noqa: NPY002 - what a caller may do
+    expected = random.getstate(), np.random.get_state()[1].tolist()  # noqa: NPY002
+    check_encoder(lstm, num_features=4, units=3)
+    assert (random.getstate(), np.random.get_state()[1].tolist()) == expected  # noqa: NPY002

@@ -176,3 +176,11 @@ def test_draws_into_given_axes():
 def test_what_cannot_be_drawn_is_named(draw, message):
     with pytest.raises(ValueError, match=message):
         draw()
+
+
+def test_history_of_every_nth_epoch_is_drawn_where_it_was_measured():
+    lines = plot_history({"loss": [3.0] * 20, "val_loss": [4.0, 3.0, 2.0, 1.0]}).get_lines()
+    assert [line.get_xdata().tolist()[-1] for line in lines] == [20, 20]
+    assert lines[1].get_xdata().tolist() == [5, 10, 15, 20]
+    with pytest.raises(ValueError, match="val_loss: 2 values in 20 epochs, but in which of them"):
+        plot_history({"loss": [3.0] * 20, "val_loss": [4.0, 3.0]})  # every 7th, 8th, 9th or 10th

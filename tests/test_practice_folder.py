@@ -48,3 +48,8 @@ def test_the_same_arguments_write_the_same_folder(tmp_path):
             assert one.path.read_bytes() == two.path.read_bytes()
     other = make_practice_folder(tmp_path / "c", voices, 12, seed=2)
     assert other.read_text(encoding="utf-8") != tables[0].read_text(encoding="utf-8")
+
+
+def test_a_folder_of_no_recordings_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="count=0: give at least 1"):
+        make_practice_folder(tmp_path, {}, count=0, seed=0)

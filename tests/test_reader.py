@@ -102,3 +102,20 @@ def test_a_model_of_another_make_is_refused():
     x = keras.Input((3,))
     with pytest.raises(ValueError, match="holds no alphabet"):
         characters_and_rate(keras.Model(x, keras.layers.Dense(2)(x)))
+
+
+def test_nan_is_no_reading():
+    with pytest.raises(ValueError, match="hold NaN"):
+        read_best_path(np.full((3, 3), np.nan), "ab", 0.01)
+
+
+def test_mixed_precision_does_not_round_the_sample_rate():
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        features, length = keras.Input((None, 3)), keras.Input((), dtype="int32")
+        outputs = {"logits": keras.layers.Dense(3)(features), "logit_length": length}
+        model = reading_model(keras.Model([features, length], outputs), "ab", 22050)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    found = model([np.zeros((2, 4, 3), np.float32), np.array([4, 2])])["sample_rate"]
+    assert np.array(found).tolist() == [22050, 22050]

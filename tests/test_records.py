@@ -131,6 +131,22 @@ def test_no_utterances_and_empty_shards_are_refused(tmp_path):
         write_records(utterances(2), tmp_path, 0)
 
 
+def test_shards_are_neither_mixed_nor_overwritten(tmp_path):
+    written = list(utterances(6))
+    paths = write_records(written[:4], tmp_path, 2)
+    for others in (written, written[4:]):  # more shards than there are, and fewer
+        with pytest.raises(ValueError, match="holds shards: take another folder"):
+            write_records(others, tmp_path, 2)
+    assert sorted(tmp_path.iterdir()) == paths
+    assert numbers(read_records(paths, shuffle=False)()) == [0, 1, 2, 3]
+
+
+def test_what_is_read_can_be_changed_in_place(tmp_path):
+    for features, _ in read_records(write_records(utterances(3), tmp_path, 2))():
+        features -= features.mean()
+        assert abs(features.mean()) < 1e-6
+
+
 def test_missing_shards_are_named():
     with pytest.raises(ValueError, match="at least 1 shard"):
         read_records([])
@@ -145,7 +161,7 @@ def test_a_run_that_ends_early_leaves_no_shards(tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         write_records(ends_early(), tmp_path, 2)
-    assert not list(tmp_path.glob("*.tfrecord"))
+    assert not list(tmp_path.iterdir())
 
 
 def test_damage_is_noticed(tmp_path):

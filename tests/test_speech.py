@@ -109,3 +109,10 @@ def test_a_header_without_a_rate_and_samples_of_64_bit_or_nan(tmp_path):
     wavfile.write(tmp_path / "nan.wav", 8000, np.full(9, np.nan, np.float32))
     with pytest.raises(ValueError, match=r"nan\.wav holds values that are not finite"):
         speech.read_wav(tmp_path / "nan.wav")
+
+
+def test_one_window_has_no_mean_to_differ_from():
+    sound = 1000 * np.sin(np.arange(280.0))
+    with pytest.raises(ValueError, match="150 samples, one 25 ms window: too short"):
+        speech.mfcc_features(sound[:150], 8000)
+    assert speech.mfcc_features(sound, np.float32(8000)).shape == (2, 13)

@@ -69,11 +69,14 @@ def make_practice_folder(folder: str | os.PathLike, voices: Voices, count: int, 
     Args:
         folder: made if it does not exist.
         voices: as `load_voices` returns them.
-        count: good recordings.
+        count: good recordings, at least one.
         seed: the same arguments write the same sounds and texts.
 
     Returns:
         The path of the table, with the columns path, speaker and text.
+
+    Raises:
+        ValueError: no recording asked for.
 
     >>> import tempfile
     >>> voices, _ = load_voices("a folder without the archive")
@@ -81,6 +84,8 @@ def make_practice_folder(folder: str | os.PathLike, voices: Voices, count: int, 
     >>> print(table.read_text(encoding="utf-8").splitlines()[0])
     path,speaker,text
     """
+    if count < 1:
+        raise ValueError(f"count={count}: give at least 1")
     folder, rng, rows = Path(folder), np.random.default_rng(seed), []
     compressed = ["flac", "ogg", "mp3"] if importlib.util.find_spec("soundfile") else []
     formats = [*WIDTHS, *compressed]

@@ -112,7 +112,8 @@ def compose_numbers(
     """`make_spoken_numbers` with recordings of your own.
 
     Args:
-        voices: of each voice, of each digit, its takes: one waveform [N] or more, 8 kHz.
+        voices: of each voice, of each digit, its takes: one waveform [N] or more, 8 kHz, on the
+            16-bit scale; in sound from -1 to 1 the noise would drown the words.
         remainders: sequences whose sum of digits, divided by 4, leaves one of these are said.
         count, seed, min_words, max_words: as for `make_spoken_numbers`.
         word_speeds: each word has a speed of its own, up to this share faster or slower; by default
@@ -122,7 +123,7 @@ def compose_numbers(
         ValueError: no voice, a digit without a take, no remainder, impossible numbers of words, or
             word_speeds outside 0 to 1.
 
-    >>> beeps = [[np.ones(800)] for digit in range(10)]
+    >>> beeps = [[np.full(800, 9000.0)] for digit in range(10)]
     >>> waveforms, texts, speakers = compose_numbers([beeps], (0, 1), count=2, seed=0)
     >>> texts, speakers.tolist()
     (['six five two three zero', 'two three'], [0, 0])
