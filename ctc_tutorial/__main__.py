@@ -68,7 +68,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=0, help="of the initial weights (default 0)")
     parser.add_argument("--steps", type=int, default=400, help="training steps (default 400)")
     parser.add_argument("--plot", metavar="FILE", help="save the picture here (png, svg or pdf)")
-    parser.add_argument("--save", metavar="FILE.keras", help="save the prediction model here")
+    parser.add_argument(
+        "--save", metavar="FILE.keras", help="save the prediction model here (`read` takes others)"
+    )
     return parser
 
 
@@ -192,3 +194,6 @@ if __name__ == "__main__":
         sys.exit(main())
     except BrokenPipeError:  # as of `| head`: nobody is left to tell
         os._exit(1)
+    except KeyboardInterrupt:
+        complain("stopped")
+        sys.exit(130)

@@ -64,6 +64,13 @@ def _check_learn_options(options: argparse.Namespace) -> None:
         raise ValueError(f"{path} must end in .keras")
     if not os.access(path.absolute().parent, os.W_OK):
         raise ValueError(f"{path} can't be written: no such folder, or no permission")
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder: give the model another name")
+    if not Path(options.folder, "transcripts.csv").is_file():
+        raise ValueError(
+            f"{options.folder} holds no transcripts.csv, or is no folder: put your recordings into "
+            "one, with a table of the columns path and text"
+        )
     if options.steps < 1:
         raise ValueError(f"--steps must be at least 1, not {options.steps}")
 
@@ -174,6 +181,8 @@ def _learn(
     print(f"\nthe best weights are those of epoch {best.restore()}")
 
     model = reading_model(predict_model, recordings.characters, recordings.sample_rate)
+    if Path(options.save).exists():
+        print(f"{options.save} was there before, and is replaced")
     unfinished = work / "model.keras"
     model.save(unfinished)
     unfinished.replace(options.save)
@@ -239,7 +248,10 @@ def _choose(recordings: Recordings) -> tuple[str, Recordings, list[str]]:
 
 
 def _work_folder(options: argparse.Namespace, recordings: Recordings, kept) -> Path:
-    """Where the training keeps what it needs to go on; emptied if it was another training."""
+    """Where the training keeps what it needs to go on; emptied if it was another training.
+
+    Raises ValueError if what stands there is no training's.
+    """
     folder = Path(f"{options.save}.training")
     what = {
         "steps": options.steps,
@@ -250,6 +262,10 @@ def _work_folder(options: argparse.Namespace, recordings: Recordings, kept) -> P
     }
     record = folder / "training.json"
     text = json.dumps(what)
+    if not record.exists() and folder.is_dir() and any(folder.iterdir()):
+        raise ValueError(f"{folder} is needed for the training: move away what it holds")
+    if record.exists() and record.read_text(encoding="utf-8") != text:
+        print(f"{folder} holds another training, of other steps, seed or recordings: begins anew")
     if not record.exists() or record.read_text(encoding="utf-8") != text:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()

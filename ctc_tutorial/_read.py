@@ -3,6 +3,8 @@
 
 import argparse
 import sys
+import zipfile
+from pathlib import Path
 
 
 def read(arguments: list[str]) -> int:
@@ -23,9 +25,13 @@ def read(arguments: list[str]) -> int:
 
     try:
         model = _load_model(options.model)
-        characters, sample_rate = characters_and_rate(model)
-    except (ValueError, OSError) as error:
+    except ValueError as error:
         complain(error)
+        return 2
+    try:
+        characters, sample_rate = characters_and_rate(model)
+    except ValueError as error:
+        complain(f"{options.model} is no model that `learn` saved: {error}")
         return 2
     status = 0
     for path in options.recordings:
@@ -47,10 +53,17 @@ def complain(problem: object) -> None:
 def _load_model(path: str):
     import keras
 
+    if not path.endswith(".keras"):
+        raise ValueError(f"{path} is no saved model, a .keras file: it comes before the recordings")
+    if not Path(path).is_file():
+        raise ValueError(f"there is no file {path}")
+    if not zipfile.is_zipfile(path):
+        raise ValueError(f"{path} is no saved model, or only half of one: copy it once more")
     try:
         return keras.saving.load_model(path)
-    except (ValueError, OSError, TypeError) as error:
-        raise ValueError(f"{path} is no saved model that can be loaded ({error})") from error
+    except Exception as error:  # whatever Keras meets in a file of something else
+        reason = f"{type(error).__name__}: {error}".split(". ")[0][:200]
+        raise ValueError(f"{path} is no saved model that can be loaded ({reason})") from error
 
 
 def _read(model, path: str, characters: str, sample_rate: int):
@@ -59,6 +72,8 @@ def _read(model, path: str, characters: str, sample_rate: int):
     from .recordings import read_recording, resample
     from .speech import mfcc_features
 
+    if Path(path).is_dir():
+        raise ValueError(f"{path} is a folder: name the recordings in it")
     features = mfcc_features(resample(*read_recording(path), sample_rate), sample_rate)
     outputs = model.predict_on_batch(pad_batch([features]))
     length = int(outputs["logit_length"][0])

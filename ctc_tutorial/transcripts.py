@@ -5,7 +5,9 @@ This file stands alone: it needs nothing but Python.
 """
 
 import csv
+import itertools
 import os
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -15,8 +17,10 @@ def read_transcripts(csv_path: str | os.PathLike) -> list[tuple[Path, str]]:
     """Read a csv table with the columns `path` and `text`, one recording per line, and check it.
 
     Args:
-        csv_path: UTF-8, with a header line, more columns allowed. A relative `path` starts at the
-            folder of the table, not at the working directory.
+        csv_path: UTF-8, with a header line in which commas, semicolons or tabs stand between the
+            names of the columns, as in all other lines; more columns allowed. A relative `path`
+            starts at the folder of the table, not at the working directory; Windows' backslashes
+            and both ways to write an umlaut are understood.
 
     Returns:
         (path of an existing file, its text without surrounding blanks), in the order of the table.
@@ -101,8 +105,11 @@ def _rows(csv_path: Path) -> Iterator[Transcript | ValueError | FileNotFoundErro
     empty = True
     try:
         with csv_path.open(encoding="utf-8-sig", newline="") as file:  # spreadsheets write a BOM
-            table = csv.DictReader(file)
-            columns = table.fieldnames or []
+            header = file.readline()
+            lines = itertools.chain([header], file)
+            table = csv.DictReader(lines, delimiter=max(",;\t", key=header.count))
+            columns = [name.strip().lower() for name in table.fieldnames or []]
+            table.fieldnames = columns
             for name in ("path", "text"):
                 if name not in columns:
                     raise ValueError(
@@ -114,7 +121,7 @@ def _rows(csv_path: Path) -> Iterator[Transcript | ValueError | FileNotFoundErro
                 yield _row(row, csv_path.parent, f"{csv_path}, line {table.line_num}")
     except (UnicodeDecodeError, csv.Error) as error:
         raise ValueError(
-            f"{csv_path} is no csv table in UTF-8 ({error}): save it as one"
+            f"{csv_path} is no csv table in UTF-8 ({error}): save it as 'CSV UTF-8'"
         ) from error
     if empty:
         raise ValueError(f"{csv_path} lists no recordings: add lines below its header")
@@ -133,9 +140,18 @@ def _row(row: dict, folder: Path, where: str) -> Transcript | ValueError | FileN
         return ValueError(f"{where}: no path; remove the line or name the recording")
     if not text:
         return ValueError(f"{where}: no text for {path}; write it or remove the line")
-    if not os.path.isfile(folder / path):  # pathlib's raises for odd names
-        return FileNotFoundError(f"{where}: there is no file {folder / path}; mend the path")
+    named, path = path, _existing(folder, path)
+    if not path:
+        return FileNotFoundError(f"{where}: there is no file {folder / named}; mend the path")
     if not speaker:  # not the name alone: ann/clips and bob/clips are two speakers
         parent = Path(path).parent
         speaker = parent.as_posix() if parent.name else folder.name
     return Transcript(folder / path, text, speaker)
+
+
+def _existing(folder: Path, path: str) -> str:
+    """The path as the file is called: from Windows, or with umlauts as macOS writes them; or ""."""
+    slashes = path.replace("\\", "/")
+    forms = (path, slashes, *(unicodedata.normalize(form, slashes) for form in ("NFC", "NFD")))
+    # pathlib's is_file raises for odd names.
+    return next((form for form in forms if os.path.isfile(folder / form)), "")

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from collections import Counter
 
 import numpy as np
@@ -195,28 +196,40 @@ def test_ctrl_c_keeps_the_best_model(folder, command_here):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["learn", "nowhere", "--save", "m.keras"], "nowhere"),
+        (["learn", "nowhere", "--save", "m.keras"], "nowhere holds no transcripts.csv, or is no"),
+        (["learn", "single", "--save", "silent.keras"], "silent.keras is a folder"),
+        (["learn", "pair", "--save", "o.keras"], "o.keras.training is needed for the training"),
         (["learn", "."], "--save"),
         (["learn", "silent", "--save", "m.keras"], "not one recording is good"),
         (["learn", "single", "--save", "m.keras"], "1 recordings can't be divided"),
         (["learn", "single", "--save", "m.h5"], "must end in .keras"),
         (["learn", "single", "--save", "no/where/m.keras"], "can't be written"),
         (["learn", "single", "--save", "m.keras", "--steps", "0"], "at least 1"),
-        (["read", "none.keras", "one.wav"], "none.keras"),
+        (["read", "none.keras", "one.wav"], "there is no file none.keras"),
+        (["read", "half.keras", "one.wav"], "half.keras is no saved model, or only half of one"),
+        (["read", "zip.keras", "one.wav"], "zip.keras is no saved model that can be loaded"),
         (["read", "one.wav", "one.wav"], "one.wav is no saved model"),
     ],
 )
 def test_what_can_not_be_done_is_one_line(tmp_path, command_here, arguments, message):
-    for name, sound in (("silent", np.zeros(8000)), ("single", np.arange(8000.0))):
+    sounds = {"silent": np.zeros(8000), "single": np.arange(8000.0), "pair": np.arange(8000.0)}
+    for name, sound in sounds.items():
         (tmp_path / name).mkdir()
         wavfile.write(tmp_path / name / "one.wav", 8000, sound.astype(np.int16))
-        table = "path,text\none.wav,on\n"
+        table = "path,text\none.wav,on\n" + ("one.wav,no\n" if name == "pair" else "")
         (tmp_path / name / "transcripts.csv").write_text(table, encoding="utf-8")
     shutil.copy(tmp_path / "single" / "one.wav", tmp_path)
+    for name in ("silent.keras", "o.keras.training"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "o.keras.training" / "thesis.txt").write_text("of years")
+    (tmp_path / "half.keras").write_bytes(b"PK half of an archive")
+    with zipfile.ZipFile(tmp_path / "zip.keras", "w") as archive:
+        archive.writestr("a.txt", "something else")
     job = command_here(*arguments, cwd=tmp_path)
     assert job.returncode == 2
     last = job.stderr.splitlines()[-1]
-    assert message in last, job.stderr
+    assert message in last and "Traceback" not in job.stderr, job.stderr
+    assert (tmp_path / "o.keras.training" / "thesis.txt").exists()
 
 
 def test_a_model_without_an_alphabet_is_refused(tmp_path, command_here):
@@ -226,6 +239,7 @@ def test_a_model_without_an_alphabet_is_refused(tmp_path, command_here):
     keras.Model(x, keras.layers.Dense(2)(x)).save(tmp_path / "other.keras")
     job = command_here("read", "other.keras", "one.wav", cwd=tmp_path)
     assert job.returncode == 2 and "holds no alphabet" in job.stderr
+    assert "other.keras is no model that `learn` saved" in job.stderr
 
 
 @pytest.mark.parametrize(

@@ -116,3 +116,19 @@ def test_one_bad_line_does_not_stop_the_rest(tmp_path):
         (tmp_path / "ann" / "a.wav", "Three", "ann"),
     ]
     assert [int(p.split("line ")[1].split(":")[0]) for p in problems] == [3, 5, 6, 7]
+
+
+@pytest.mark.parametrize("between", [",", ";", "\t"])
+def test_as_spreadsheets_of_many_countries_write_it(table, tmp_path, between):
+    lines = [["Path", " Speaker", "TEXT "], ["a.wav", "x", '"eins; zwei, drei"']]
+    found = read_transcripts(table("\r\n".join(between.join(line) for line in lines), "utf-8-sig"))
+    assert found == [(tmp_path / "a.wav", "eins; zwei, drei")]
+
+
+def test_paths_from_other_systems(table, tmp_path):
+    decomposed = "fu\u0308r.wav"  # as macOS writes an umlaut
+    (tmp_path / "more" / decomposed).write_bytes(b"sound")
+    lines = "path,text", '"more\\b, c.wav",x', "more/f\u00fcr.wav,y"
+    good, problems = find_transcripts(table("\n".join(lines)))
+    assert [t.path.name for t in good] == ["b, c.wav", decomposed] and not problems
+    assert {t.speaker for t in good} == {"more"}
