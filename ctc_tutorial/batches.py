@@ -44,7 +44,10 @@ def pad_batch(
     for name, items in given.items():
         check_items(name, items, len(lengths))
         if name.endswith("labels"):
-            batch[name] = sparse_labels(items)
+            try:
+                batch[name] = sparse_labels(items)
+            except ValueError as error:
+                raise ValueError(f"in {name}: {error}") from error
             continue
         try:
             batch[name] = np.asarray(items)

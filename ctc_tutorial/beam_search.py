@@ -67,10 +67,9 @@ def beam_search_decode(
         fewer texts are possible.
 
     Raises:
-        ValueError: as from `greedy_decode`; for a frame that holds +inf or nothing above -inf, a
-            beam narrower than top_paths or than 1, a score_fn that returns something else than a
-            pair or a score that is NaN or +inf, or an utterance none of whose kept prefixes can go
-            on, or end.
+        ValueError: as from `greedy_decode`; for a beam narrower than top_paths or than 1, a
+            score_fn that returns something else than a pair or a score that is NaN or +inf, or an
+            utterance none of whose kept prefixes can go on, or end.
 
     Source: Hannun et al. 2014, "First-Pass Large Vocabulary Continuous Speech Recognition using
         Bi-Directional Recurrent DNNs", algorithm 1, here in log space and for a general score.
@@ -103,7 +102,7 @@ def beam_search_decode(
         raise ValueError(f"top_paths {top_paths} must lie in 1 to {beam_width}, the beam_width")
     results = []
     for i, (frames, length) in enumerate(zip(logits, lengths, strict=True)):
-        log_probs = _log_softmax(frames[:length], i)
+        log_probs = _log_softmax(frames[:length])
         prefixes = _Prefixes(log_probs.shape[1], blank, score_fn, start_state)
         best = _search(log_probs, beam_width, prefixes)[:top_paths]
         if not best:
@@ -220,10 +219,7 @@ def _search(log_probs, width: int, prefixes: _Prefixes) -> list[tuple]:
     return [(prefixes.ids(beam[i]), float(total[i]), float(score[i])) for i in order]
 
 
-def _log_softmax(logits: np.ndarray, utterance: int) -> np.ndarray:
+def _log_softmax(logits: np.ndarray) -> np.ndarray:
     largest = logits.max(axis=1, keepdims=True)
-    if not np.isfinite(largest).all():
-        frame = int(np.argmin(np.isfinite(largest)))
-        raise ValueError(f"utterance {utterance}: frame {frame} holds +inf or nothing above -inf")
     shifted = logits - largest
     return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))

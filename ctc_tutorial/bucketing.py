@@ -33,7 +33,7 @@ def bucketed_dataset(
     """Shuffled batches of utterances of similar length, as `fit` and `predict` take them.
 
     Args:
-        features: arrays [T_i, ...]. Those CTC can't align: see `check_feasible` of batches.py.
+        features: arrays [T_i, ...]. Those CTC can't align: see `check_feasible` of feasibility.py.
         labels: class ids [L_i] of each; None to predict.
         batch_size: utterances per batch; one batch of a pass can have fewer.
         shuffle: False keeps the order, as `predict` needs it, and so does not bucket.

@@ -23,8 +23,8 @@ def greedy_decode(
         The ids of each utterance, int32 [L]; L may be 0.
 
     Raises:
-        ValueError: wrong shapes, a length outside 0 to T, a blank outside the classes, or NaN in a
-            frame that counts.
+        ValueError: wrong shapes, a length outside 0 to T, a blank outside the classes, or a frame
+            that counts and holds NaN, +inf or nothing above -inf.
 
     Source: Graves et al. 2006, "Connectionist Temporal Classification", section 3.2, best path.
 
@@ -66,8 +66,12 @@ def checked_logits(
                 f"utterance {i}: logit_length {length} is outside 0 to {frames}, the frames of "
                 "logits: count the frames that the model's strides leave"
             )
-        if np.isnan(logits[i, :length]).any():
+        largest = logits[i, :length].max(axis=-1)  # NaN, where there is one
+        if np.isnan(largest).any():
             raise ValueError(f"utterance {i}: logits hold NaN: look for where training diverged")
+        if np.isinf(largest).any():
+            frame = int(np.isinf(largest).argmax())
+            raise ValueError(f"utterance {i}: frame {frame} holds +inf or nothing above -inf")
     return logits, lengths, blank_index % classes
 
 

@@ -84,7 +84,7 @@ def train_in_rounds(
             its class has `SumThenClip`.
         strategy: on two machines or more, `tf.distribute.MultiWorkerMirroredStrategy()`.
         data_fn: the batches of round n, from 0, as a dataset of the model's inputs, which must
-            depend on n alone; labels are dense (see `dense_labels` of batches.py). A round can be
+            depend on n alone; labels are dense (see `dense_labels` of datasets.py). A round can be
             an epoch or some shards of one. Every worker reads it all and keeps its share of each
             batch; the shares may be uneven.
         rounds: to train in all, those before a restart included.

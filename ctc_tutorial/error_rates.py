@@ -13,7 +13,8 @@ def label_error_rate(references: Sequence, predictions: Sequence) -> float:
     """Insertions, deletions and substitutions in all predictions, per label of the references.
 
     Args:
-        references: one text, or the ids [L], of each utterance.
+        references: one text, or the ids [L], of each utterance. Padding counts as labels, the -1
+            of Keras's decoder too: cut it off first.
         predictions: as many, of the same kind.
 
     Returns:

@@ -1,8 +1,8 @@
 # CTC in Keras 0.2.0, https://github.com/owner/name, MIT licence, (c) 2026 the authors of CTC in Keras. Keep this line.
 """CTC loss and label error rate inside a layer. Taught in notebook 02_the_add_loss_layer.
 
-Copy losses.py and metrics.py with this file into a folder of your own. Alone, as a module outside
-of any folder, it takes TensorFlow's ops for both, whatever lies beside it.
+Copy losses.py and metrics.py with this file into a folder of your own, say ctc/, and import
+ctc.layers. By a plain `import layers` it takes TensorFlow's ops for both, whatever lies beside it.
 """
 
 import math
@@ -74,10 +74,11 @@ class CTCLossLayer(keras.layers.Layer):
             its loss is inf or NaN). "skip" gives it zero loss and zero gradient, leaves it out of
             both means, and counts such utterances in the metric `skipped`.
         loss_fn: called as loss_fn(logits, labels, logit_length, label_length) with dense labels
-            [B, L], returns the losses [B]. By default `ctc_loss` of losses.py.
+            [B, L], returns the losses [B]. By default `ctc_loss` of losses.py. A model that is to
+            be saved needs a function with a name, registered with Keras.
         weight: what the loss is multiplied by, where a model has several.
         name: a model with several of these layers needs one for each: "words" reports
-            `words_loss` (before `weight`), `words_ler` and `words_skipped`.
+            `words_loss` (before this `weight`), `words_ler` and `words_skipped`.
 
     >>> logits = tf.math.log([[[0.4, 1e-9, 0.6]] * 2])  # classes a, b and blank; both frames alike
     >>> layer = CTCLossLayer()
@@ -91,7 +92,7 @@ class CTCLossLayer(keras.layers.Layer):
         infeasible: str = "raise",
         loss_fn: Callable | None = None,
         weight: float = 1.0,
-        name: str = "ctc",
+        name: str | None = "ctc",
         **kwargs: Any,
     ) -> None:
         if infeasible not in ("raise", "skip"):
@@ -105,7 +106,7 @@ class CTCLossLayer(keras.layers.Layer):
         self.supports_masking = True
         # XLA takes dense labels only; a functional model says below what it has, before `compile`.
         self.supports_jit = False
-        prefix = "" if name == "ctc" else f"{name}_"
+        prefix = "" if self.name == "ctc" else f"{self.name}_"
         self._ler = keras.metrics.Mean(name=f"{prefix}ler")
         self.own_loss = keras.metrics.Mean(name=f"{prefix}loss") if prefix else None
         self.skipped = keras.metrics.Sum(name=f"{prefix}skipped") if infeasible == "skip" else None
@@ -116,8 +117,8 @@ class CTCLossLayer(keras.layers.Layer):
 
     def compute_output_spec(self, logits: Any, labels: Any, *_, **__) -> keras.KerasTensor:
         # Without this method Keras calls the layer with a dense placeholder for ragged labels.
-        dense = not (labels.sparse or getattr(labels, "ragged", False))
-        self.supports_jit = dense and self.loss_fn is not sparse_op_loss
+        dense = not any(getattr(labels, kind, False) for kind in ("sparse", "ragged"))
+        self.supports_jit = dense and sparse_op_loss not in (self.loss_fn, _default_loss)
         return keras.KerasTensor(logits.shape, logits.dtype)
 
     def call(
@@ -143,7 +144,7 @@ class CTCLossLayer(keras.layers.Layer):
 
         Raises:
             ValueError: dense labels without `label_length`; a wrong rank or dtype, or another
-                number of utterances than in the logits.
+                number of utterances than in the logits; a `loss_fn` that returns no [B].
             tf.errors.InvalidArgumentError: with infeasible="raise", an utterance with an id that is
                 the blank or no class, a frame that counts and holds NaN, +inf or nothing above
                 -inf, a logit_length beyond T, or fewer frames than labels + adjacent repeats;
@@ -163,13 +164,15 @@ class CTCLossLayer(keras.layers.Layer):
             label_length, logit_length = (tf.where(feasible, n, 0) for n in lengths)
             self.skipped.update_state(tf.cast(~feasible, tf.float32))
         losses = self.loss_fn(scored, dense, logit_length, label_length)
+        if losses.shape.rank not in (1, None):
+            raise ValueError(f"loss_fn must return the losses [B], not the shape {losses.shape}")
         weight = counted = tf.cast(feasible, tf.float32)
         if sample_weight is not None:
             weight = counted * tf.cast(tf.reshape(sample_weight, [-1]), tf.float32)
         rates = label_error_rates(scored, dense, logit_length, label_length)
         self._ler.update_state(rates, weight * tf.cast(label_length > 0, tf.float32))
         if self.own_loss is not None:
-            self.own_loss.update_state(losses, weight)
+            self.own_loss.update_state(losses * weight, counted)
         # Last: in older Keras (3.8) replicas wait for each other in a metric, and the next one to
         # go on would clear this loss.
         total = tf.reduce_sum(losses * weight)
@@ -186,6 +189,8 @@ class CTCLossLayer(keras.layers.Layer):
         try:
             loss_fn = keras.saving.deserialize_keras_object(config["loss_fn"])
         except (TypeError, ValueError) as error:
+            if config["loss_fn"].get("class_name") != "function":
+                raise  # such as a lambda, of which Keras says more
             name = str(config["loss_fn"].get("config")).split(">")[-1]
             raise ValueError(
                 f"this layer was saved with the loss {name}: import the file that it stands in "

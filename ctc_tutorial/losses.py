@@ -77,6 +77,7 @@ def ctc_loss(
     Raises:
         ValueError: wrong rank or dtype, another number of utterances, unknown number of classes, or
             a bad `blank_index`.
+        tf.errors.InvalidArgumentError: another number of utterances, where none is known before.
 
     >>> logits = tf.math.log([[[0.4, 1e-9, 0.6]] * 2])  # classes a, b and blank; both frames alike
     >>> (loss,) = ctc_loss(logits, [[0]], logit_length=[2], label_length=[1])
@@ -93,6 +94,10 @@ def ctc_loss(
     if not isinstance(blank_index, int | np.integer) or not -classes <= blank_index < classes:
         raise ValueError(f"blank_index must be in [{-classes}, {classes}), not {blank_index!r}")
 
+    if not tf.executing_eagerly():  # what is of another batch is found when it runs, not before
+        rows = batch or tf.shape(logits)[0]
+        labels = _of_batch(labels, rows, labels.shape[1] or tf.shape(labels)[1])
+        logit_length, label_length = (_of_batch(n, rows) for n in (logit_length, label_length))
     frames, width = (x.shape[1] or tf.shape(x)[1] for x in (logits, labels))
     some = frames if isinstance(frames, int) else tf.maximum(frames, 1)  # at least one column
     logits = tf.pad(logits, [[0, 0], [0, -some % _FRAMES], [0, 0]])
@@ -119,6 +124,14 @@ def _tensor(name, values, rank, batch=None):
     return values
 
 
+def _of_batch(values, rows, *width):
+    """The same values, or an error if they are not of so many utterances."""
+    # An assert for TensorFlow, which drops reshapes of constants; a reshape for XLA, which drops
+    # asserts.
+    with tf.control_dependencies([tf.debugging.assert_equal(tf.shape(values)[0], rows)]):
+        return tf.reshape(values, [rows, *width])
+
+
 def _integers(name, values, rank, batch):
     """As int32, with -1, which is never valid, for what is no integer or does not fit."""
     values = _tensor(name, values, rank, batch)
@@ -141,7 +154,11 @@ def _compiled(logits, labels, logit_length, label_length, limits, blank):
 
     @tf.custom_gradient
     def once(logits, gradient):  # NaN, not a silent zero, as its own derivative
-        return gradient, lambda upstream: (tf.where(upstream == 0, 0.0, math.nan), None)
+        def second(upstream):
+            asked = tf.reduce_any(upstream != 0, axis=[1, 2], keepdims=True)
+            return tf.where(asked, math.nan, tf.zeros_like(upstream)), None
+
+        return gradient, second
 
     return differentiable(logits)
 
@@ -216,7 +233,7 @@ def _all_paths(logits, largest, labels, logit_length, label_length, in_time, bla
         return tf.where(x > -math.inf, above, -math.inf)
 
     emissions, blanks = (_long_exp(relative(x)) for x in gathered())
-    last = tf.minimum(tf.reduce_max(logit_length), tf.shape(logits)[1])
+    last = tf.clip_by_value(tf.reduce_max(logit_length), 0, tf.shape(logits)[1])
     total, posterior = _forward_backward(emissions, blanks, labels, label_length, last)
 
     def raised():

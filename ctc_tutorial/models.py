@@ -76,6 +76,7 @@ class LabelsAsInput(keras.Model):
 
     def fit(self, *args: Any, **kwargs: Any) -> Any:
         _refuse(kwargs.get("y"), kwargs.get("sample_weight"))
+        _refuse_class_weight(kwargs)
         return super().fit(*args, **kwargs)
 
     def evaluate(self, *args: Any, **kwargs: Any) -> Any:
@@ -96,6 +97,11 @@ def _refuse(y, sample_weight):
         )
 
 
+def _refuse_class_weight(kwargs):
+    if kwargs.get("class_weight") is not None:
+        raise ValueError("class_weight has no meaning for CTC: weigh utterances, by sample_weight")
+
+
 @keras.saving.register_keras_serializable(package="ctc_tutorial")
 class CTCModel(keras.Model):
     """A functional model that computes CTC from y: one model to train and to predict.
@@ -106,6 +112,8 @@ class CTCModel(keras.Model):
     sparse or ragged ids [B, L], or dense ones: then y ends with their lengths. Loss, metric `ler`
     and what happens to utterances that CTC can't align: as with the `CTCLossLayer` that it takes as
     `loss_layer`. `sample_weight` counts in both. Needs Keras 3.12 or newer (3.8 loses the layer).
+    Keras's `clone_model` would give the clone a loss layer with all defaults: take
+    `CTCModel.from_config(model.get_config())`.
 
     >>> x = keras.Input((None, 13))
     >>> model = CTCModel(x, keras.layers.Dense(28)(x))
@@ -120,6 +128,10 @@ class CTCModel(keras.Model):
         loss_layer = kwargs.pop("loss_layer", None)
         super().__init__(inputs=inputs, outputs=outputs, name=name, **kwargs)
         self.loss_layer = loss_layer or CTCLossLayer()
+
+    def fit(self, *args: Any, **kwargs: Any) -> Any:
+        _refuse_class_weight(kwargs)  # Keras would look weights up by the first ids
+        return super().fit(*args, **kwargs)
 
     def compute_loss(
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, **kwargs

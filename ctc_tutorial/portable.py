@@ -26,6 +26,9 @@ class PortableCTCLossLayer(keras.layers.Layer):
     'p(a) = 0.64'
     """
 
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(autocast=False, **kwargs)  # mixed precision would round logits and labels
+
     def call(self, logits: Any, labels: Any, logit_length: Any, label_length: Any) -> Any:
         """Add the loss of one batch.
 

@@ -49,7 +49,7 @@ class GreedyStream:
 
         Raises:
             ValueError: another shape or number of classes than before, a blank outside the classes,
-                or NaN. The stream is as it was before, then.
+                or a frame as `greedy_decode` refuses. The stream is as it was before, then.
         """
         logits = _array("logits", logits)
         if logits.ndim != 2 or self._classes not in (None, logits.shape[1]):

@@ -95,3 +95,8 @@ def test_labels_that_are_no_int32_ids_are_refused(ids):
 def test_inputs_that_make_no_batch_are_named(inputs, message):
     with pytest.raises(ValueError, match=message):
         pad_batch(**{"features": [np.ones((2, 3))], **inputs})
+
+
+def test_the_input_with_bad_labels_is_named():
+    with pytest.raises(ValueError, match=r"in phone_labels: labels\[0\] must be"):
+        pad_batch([np.ones((3, 2))], labels=[[1]], phone_labels=[[1.5]])

@@ -111,3 +111,12 @@ def test_logits_that_are_no_numbers_are_refused(logits):
 
 def test_no_utterances_no_texts():
     assert greedy_decode(np.zeros((0, 4, 3)), []) == []
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf])
+def test_a_frame_without_a_largest_class_is_refused(value):
+    logits = np.zeros((2, 3, 4))
+    logits[1, 2] = value
+    with pytest.raises(ValueError, match=r"utterance 1: frame 2 holds \+inf or nothing above -inf"):
+        greedy_decode(logits, [3, 3])
+    assert len(greedy_decode(logits, [3, 2])) == 2  # the frame does not count

@@ -275,3 +275,39 @@ def test_a_frame_of_nothing_but_inf_is_skipped():
     layer(logits, np.array([[1], [1]]), np.array([2, 2]), np.array([1, 1]))
     assert float(layer.skipped.result()) == 1
     np.testing.assert_allclose(layer.losses[0], -np.log(3 / 9), rtol=1e-6)  # aa, a-, -a of 9
+
+
+def small_batch():
+    logits = np.random.default_rng(0).normal(size=(3, 9, 4)).astype("float32")
+    return logits, np.array([[0, 1], [2, 0], [1, 1]]), np.array([9, 7, 8]), np.array([2, 1, 2])
+
+
+def test_a_loss_of_another_shape_is_refused():
+    with pytest.raises(ValueError, match=r"must return the losses \[B\], not the shape \(3, 1\)"):
+        CTCLossLayer(loss_fn=lambda *batch: ctc_loss(*batch)[:, None])(*small_batch())
+
+
+def test_a_named_layer_reports_the_loss_that_it_adds():
+    layer = CTCLossLayer(name="words")
+    layer(*small_batch(), sample_weight=np.array([0.5, 0.0, 2.0]))
+    np.testing.assert_allclose(layer.own_loss.result(), layer.losses[0], rtol=1e-6)
+
+
+def test_a_layer_without_a_name_of_its_own_has_metrics_with_one():
+    names = [metric.name for metric in CTCLossLayer(name=None).metrics]
+    assert names and not any("None" in name for name in names)
+
+
+def test_labels_that_are_a_constant():
+    logits = keras.Input((9, 4), batch_size=3)
+    given, *others = small_batch()
+    model = keras.Model(logits, CTCLossLayer()(logits, *map(tf.constant, others)))
+    model(given)
+    expected = np.mean(ctc_loss(given, *others))
+    np.testing.assert_allclose(model.losses[0], expected, rtol=1e-6)
+
+
+def test_what_keras_says_of_a_lambda_is_not_hidden():
+    config = CTCLossLayer(loss_fn=lambda *batch: ctc_loss(*batch)).get_config()
+    with pytest.raises(ValueError, match=r"safe_mode|lambda"):
+        CTCLossLayer.from_config(config)

@@ -419,3 +419,51 @@ def test_beside_a_huge_logit_the_others_are_not_raised_to_it(huge):
     np.testing.assert_allclose(loss, ctc_loss(logits, [[0]], [2], [1]), rtol=1e-6)
     np.testing.assert_allclose(loss[0], recursion(logits[0, :2], [0], 2)[0], rtol=1e-6)
     np.testing.assert_allclose(ctc_loss(logits[:, 1:], [[0, 1]], [2], [2]), huge, rtol=1e-6)
+
+
+@pytest.mark.parametrize("jit", [False, True])
+def test_labels_of_one_utterance_for_a_batch_of_unknown_size(jit):
+    """Eagerly refused by their shape; where no shape is known, nothing may be made of them."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None, None, 6])], jit_compile=jit)
+    def of_one_text(logits):
+        rows = tf.shape(logits)[0]
+        return ctc_loss(logits, [[1, 2, 3]], tf.fill([rows], 20), tf.fill([rows], 3))
+
+    logits = np.random.default_rng(0).normal(size=(4, 20, 6)).astype(np.float32)
+    expected = ctc_loss(logits[:1], [[1, 2, 3]], [20], [3])
+    np.testing.assert_allclose(of_one_text(logits[:1]), expected, rtol=1e-6)
+    with pytest.raises((tf.errors.InvalidArgumentError, ValueError)):
+        of_one_text(logits)
+
+
+def test_lengths_of_unknown_rank():
+    @tf.function(input_signature=[tf.TensorSpec(None, tf.int32)] * 2)
+    def loss(frames, lengths):
+        return ctc_loss(logits, labels, frames, lengths)
+
+    logits, labels, frames, lengths = random_batch()
+    expected = ctc_loss(logits, labels, frames, lengths)
+    np.testing.assert_allclose(loss(frames, lengths), expected, rtol=1e-6)
+
+
+def test_a_hessian_is_nan_all_over():
+    logits = tf.constant(np.random.default_rng(0).normal(size=(2, 3, 4)), tf.float32)
+    with tf.GradientTape() as outer:
+        outer.watch(logits)
+        with tf.GradientTape() as tape:
+            tape.watch(logits)
+            loss = ctc_loss(logits, [[1], [2]], [3, 3], [1, 1])
+        slope = tape.gradient(loss, logits)[0, 1, 2]
+    found = outer.gradient(slope, logits).numpy()
+    assert np.isnan(found[0]).all() and not found[1].any()
+
+
+def test_eager_debugging_changes_nothing_for_empty_batches_and_impossible_lengths():
+    logits = np.zeros((1, 3, 4), np.float32)
+    tf.config.run_functions_eagerly(True)
+    try:
+        assert np.isnan(ctc_loss(logits, [[1]], [-3], [1])).all()
+        assert ctc_loss(logits[:0], np.zeros((0, 1), int), [], []).shape == (0,)
+    finally:
+        tf.config.run_functions_eagerly(False)

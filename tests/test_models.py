@@ -323,3 +323,12 @@ def test_one_model_in_place_of_two(encoder_fn, tmp_path):
     assert [m.name for m in again.metrics] == [m.name for m in model.metrics]
     for name, x in again.predict(TO_PREDICT, verbose=0).items():
         np.testing.assert_allclose(x, predict_model.predict(TO_PREDICT, verbose=0)[name], atol=1e-6)
+
+
+def test_class_weights_are_refused():
+    x = keras.Input((None, 3))
+    train_model, _ = build_models(lstm_encoder, num_features=3, num_classes=5, units=2)
+    for model in (CTCModel(x, keras.layers.Dense(4)(x)), train_model):
+        model.compile("sgd")
+        with pytest.raises(ValueError, match="class_weight has no meaning for CTC"):
+            model.fit(np.zeros((1, 4, 3)), class_weight={0: 2.0})

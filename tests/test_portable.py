@@ -50,3 +50,19 @@ def test_the_layer_for_tensorflow_says_what_to_take_elsewhere():
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert "needs Keras's TensorFlow backend, not jax" in run.stderr
     assert "take portable.py" in run.stderr
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_mixed_precision_rounds_neither_logits_nor_labels(policy):
+    logits = np.random.default_rng(0).normal(size=(1, 6, 600)).astype("float32")
+    given = np.array([[511.0, 2]]), np.array([6]), np.array([2])
+    expected = PortableCTCLossLayer()
+    expected(logits, *given)
+    keras.config.set_dtype_policy(policy)
+    try:
+        layer = PortableCTCLossLayer()
+        passed_through = layer(logits, *given)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert keras.backend.standardize_dtype(passed_through.dtype) == "float32"
+    np.testing.assert_allclose(float(layer.losses[0]), float(expected.losses[0]), rtol=1e-6)
