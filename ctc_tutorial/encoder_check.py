@@ -96,9 +96,11 @@ def _model(encoder_fn, num_features, encoder_options) -> keras.Model:
     features = keras.Input((None, num_features))
     lengths = keras.Input((), dtype="int32")
     state = random.getstate()  # Keras draws the seeds of initial weights from here
-    random.seed(0)
-    outputs = encoder_fn(features, lengths, seed=0, **encoder_options)
-    random.setstate(state)
+    try:
+        random.seed(0)
+        outputs = encoder_fn(features, lengths, seed=0, **encoder_options)
+    finally:
+        random.setstate(state)
     model = keras.Model([features, lengths], list(outputs))
     for layer in model._flatten_layers():
         for name in ("rate", "dropout", "recurrent_dropout", "stddev"):
