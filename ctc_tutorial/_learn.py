@@ -262,12 +262,13 @@ def _work_folder(options: argparse.Namespace, recordings: Recordings, kept) -> P
     }
     record = folder / "training.json"
     text = json.dumps(what)
-    if not record.exists() and folder.is_dir() and any(folder.iterdir()):
-        raise ValueError(f"{folder} is needed for the training: move away what it holds")
-    if record.exists() and record.read_text(encoding="utf-8") != text:
+    if record.exists():
+        if record.read_text(encoding="utf-8") == text:
+            return folder
         print(f"{folder} holds another training, of other steps, seed or recordings: begins anew")
-    if not record.exists() or record.read_text(encoding="utf-8") != text:
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir()
-        record.write_text(text, encoding="utf-8")
+    elif folder.is_dir() and any(folder.iterdir()):
+        raise ValueError(f"{folder} is needed for the training: move away what it holds")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    record.write_text(text, encoding="utf-8")
     return folder

@@ -67,7 +67,7 @@ def add_noise(waveform: np.ndarray, decibels: float, seed: int) -> np.ndarray:
     """
     waveform = np.asarray(waveform, np.float32)
     if waveform.ndim != 1 or not waveform.any() or not np.isfinite(waveform).all():
-        raise ValueError(f"the waveform of shape {waveform.shape} is not [N], silent or not finite")
+        raise ValueError(f"the waveform {waveform.shape} is not [N], not finite, or is silent")
     if not math.isfinite(decibels):
         raise ValueError(f"decibels={decibels}: give a finite number")
     strength = np.sqrt(np.mean(waveform**2)) * 10 ** (-decibels / 20)

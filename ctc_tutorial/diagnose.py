@@ -82,7 +82,7 @@ def find_faults(
         if classes and classes != logits.shape[-1]:
             found.append(
                 f"Classes and characters differ: the logits have {logits.shape[-1]} classes, but "
-                f"{len(characters or '')} characters and the blank are {classes}."
+                f"{classes - 1} characters and the blank are {classes}."
             )
         classes = logits.shape[-1]
         found += _wrong_lengths(features, feature_length, logits, logit_length)

@@ -1,5 +1,6 @@
 """The aligner reads, and points where its recording is spoken."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -128,3 +129,16 @@ def test_spans_without_frames_are_refused(span):
 def test_logits_without_probabilities_have_no_middle(logits):
     with pytest.raises(ValueError, match="logits must be finite"):
         middle_frames(logits, [(0, 0, 1, 0)])
+
+
+def test_mixed_precision_leaves_the_logits_as_they_are():
+    found = []
+    for policy in ("float32", "mixed_float16"):
+        keras.config.set_dtype_policy(policy)
+        try:
+            sounds, labels = np.eye(3)[[[0, 1, 0, 0, 2, 0]]], tf.sparse.from_dense([[1, 2]])
+            found.append(train_aligner(sounds, labels, [6], 4, ctc.ctc_loss, windows=(1, 3)))
+        finally:
+            keras.config.set_dtype_policy("float32")
+    assert found[1].dtype == np.float32
+    np.testing.assert_allclose(found[1], found[0], atol=1e-4)

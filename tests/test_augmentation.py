@@ -140,7 +140,7 @@ def test_what_can_not_be_stretched_or_heard_is_refused():
         with pytest.raises(ValueError, match="at least one frame"):
             stretch_time(features, 1.1)
     for waveform in (np.zeros(8), np.ones((8, 2)), []):
-        with pytest.raises(ValueError, match=r"not \[N\], silent"):
+        with pytest.raises(ValueError, match="or is silent"):
             add_noise(waveform, 10, seed=0)
 
 

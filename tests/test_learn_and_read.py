@@ -12,11 +12,13 @@ from collections import Counter
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from scipy.io import wavfile
 
 from ctc_tutorial import Recordings, load_voices, make_practice_folder
 from ctc_tutorial._learn import _choose
 
+OLD_TENSORFLOW = tf.__version__.startswith("2.18")  # no setting stops its first lines
 COMMAND = [sys.executable, "-m", "ctc_tutorial"]
 
 
@@ -85,7 +87,8 @@ def test_a_folder_is_learnt_and_a_new_file_is_read(whole, folder):
     new = folder / "voice01" / "0001.wav"
     new = new if new.exists() else next((folder / "voice01").iterdir())
     job = run("read", model, new, cwd=folder)
-    assert job.returncode == 0 and not messages(job.stderr), job.stderr
+    assert job.returncode == 0
+    assert job.stderr == "" or (OLD_TENSORFLOW and not messages(job.stderr)), job.stderr
     name, text, confidence = job.stdout.rstrip("\n").split("\t")
     assert name == str(new) and 0 <= float(confidence) <= 1
     assert set(text) <= set(" 0123456789efghinorstuvwxz")

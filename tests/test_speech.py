@@ -3,7 +3,7 @@ import pytest
 import python_speech_features
 from scipy.io import wavfile
 
-from ctc_tutorial import speech
+from ctc_tutorial import load_sentence, speech
 
 RNG = np.random.default_rng(0)
 
@@ -116,3 +116,15 @@ def test_one_window_has_no_mean_to_differ_from():
     with pytest.raises(ValueError, match="150 samples, one 25 ms window: too short"):
         speech.mfcc_features(sound[:150], 8000)
     assert speech.mfcc_features(sound, np.float32(8000)).shape == (2, 13)
+
+
+def test_exact_zeros_outweigh_the_sound_and_quiet_noise_does_not():
+    waveform, rate, _ = load_sentence()
+    zeros = np.zeros(rate // 10)
+    noise = np.random.default_rng(0).integers(-1, 2, rate // 10)
+    frames = len(speech.mfcc_features(waveform, rate)) - 3
+
+    def spread(tail):
+        return speech.mfcc_features(np.append(waveform, tail), rate)[:frames, 0].std()
+
+    assert spread(zeros) < 0.5 < 0.7 < spread(noise)
