@@ -169,7 +169,7 @@ def main() -> None:
         "",
         f"Written by `python benchmarks/ship.py --rounds {rounds}`: medians over {rounds} rounds, "
         "each file in a fresh process, one utterance, one thread for the computation.",
-        f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}, "
+        f"{platform.system()}, {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, "
         f"{versions}.",
         "",
         "| encoder | runtime | kB on disk | s until ready | first call, 1 s of sound, ms | "
