@@ -277,7 +277,7 @@ def spread(rates):
 
 
 def seconds_of(*groups):
-    """Of the fastest row of each group, as the others had company, or a slower machine; the mean."""
+    """Means over the fastest row of each group: the others had company, or a slower machine."""
     rows = [min(group, key=lambda row: row["fit_s"]) for group in groups]
     return " | ".join(f"{np.mean(column(rows, name)):.0f}" for name in ("fit_s", "fit_cpu_s"))
 

@@ -169,8 +169,8 @@ def main() -> None:
         "",
         f"Written by `python benchmarks/ship.py --rounds {rounds}`: medians over {rounds} rounds, "
         "each file in a fresh process, one utterance, one thread for the computation.",
-        f"{platform.system()}, {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, "
-        f"{versions}.",
+        f"{platform.system()}, {platform.machine()}, {os.cpu_count()} cores, Python "
+        f"{platform.python_version()}, {versions}.",
         "",
         "| encoder | runtime | kB on disk | s until ready | first call, 1 s of sound, ms | "
         "later, 1 s, ms | later, 10 s, ms | peak MB (10 s) |",
