@@ -1,5 +1,5 @@
 # CTC in Keras 0.2.0, https://github.com/owner/name, MIT licence, (c) 2026 the authors of CTC in Keras. Keep this line.
-"""Which utterances CTC can align, before training. Taught in notebook 03_sparse_inputs.
+"""Which utterances CTC can align, before training. Taught in notebook 05_ctc_by_hand.
 
 This file needs NumPy only and can be copied alone.
 """
