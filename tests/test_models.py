@@ -219,12 +219,6 @@ def test_train_on_batch_learns_and_the_weights_are_shared(training_seed):
     )
 
 
-def test_jit_compile_auto_is_off():
-    train_model, _ = lstm_models()
-    train_model.compile("sgd", jit_compile="auto")
-    assert train_model.jit_compile is False
-
-
 @pytest.mark.parametrize("result", [lambda x, n: x, lambda x, n: (x, n, n)])
 def test_an_encoder_that_returns_something_else_is_told(result):
     with pytest.raises(ValueError, match="must return \\(hidden, lengths\\), not"):

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import textwrap
+from functools import partial
 from pathlib import Path
 
 import keras
@@ -156,14 +157,35 @@ def test_several_steps_in_one_execution(make, expected):
     np.testing.assert_allclose(model.get_weights()[0], expected[1], atol=1e-5)
 
 
-@pytest.mark.parametrize("way", ["layer", "model"])
+@pytest.mark.parametrize("way", ["sparse", "dense", "ragged", "model"])
 def test_two_half_batches_with_gradient_accumulation_are_one(way):
-    make, x, y = (layer_model, BATCH, None) if way == "layer" else (ctc_model, X, Y)
+    make, x, y = ctc_model, X, Y
+    if way != "model":
+        make, x, y = partial(layer_model, way), data(way), None
     model, kernel = make(), train(make(), x, y)[2]
     optimizer = keras.optimizers.SGD(0.1, gradient_accumulation_steps=2)
     model.compile(optimizer)
     model.fit(x, y, batch_size=2, epochs=3, shuffle=False, verbose=0)
     np.testing.assert_allclose(model.get_weights()[0], kernel, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("make", "chosen"),
+    [
+        (partial(layer_model, "sparse"), False),
+        (partial(layer_model, "dense"), True),
+        (Subclassed, False),
+        (ctc_model, False),
+    ],
+)
+def test_jit_compile_auto_on_a_gpu(make, chosen, monkeypatch):
+    """Keras decides in `compile`, by the devices and by what the layers say; without a GPU, no."""
+    gpu = tf.config.PhysicalDevice("/physical_device:GPU:0", "GPU")
+    model, plain = make(), keras.Sequential([keras.Input((F,)), keras.layers.Dense(1)])
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda device_type=None: [gpu])
+    for each in (model, plain):
+        each.compile("sgd", jit_compile="auto")
+    assert plain.jit_compile is True and model.jit_compile is chosen
 
 
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", "float64"])
@@ -295,6 +317,19 @@ def test_sample_weights_of_the_model_and_by_an_input_of_the_layer():
     ]
     assert with_y == pytest.approx(as_input, rel=1e-5)
     assert with_y["loss"] == pytest.approx(np.mean(weights * losses), rel=1e-5)
+
+
+@pytest.mark.parametrize("make", [layer_model, Subclassed])
+def test_weights_given_to_fit_do_not_reach_a_layer_in_a_model_of_ones_own(make):
+    """Keras weighs only what `compile(loss=...)` names; only `build_models` makes models that know.
+
+    If this fails, docs/what_works.md and README have to change."""
+    models = make(), make()
+    for model, weights in zip(models, (None, np.array([1, 0.5, 0, 2])), strict=True):
+        model.compile(keras.optimizers.SGD(0.1))
+        model.fit(BATCH, sample_weight=weights, batch_size=4, shuffle=False, verbose=0)
+    for a, b in zip(*(model.get_weights() for model in models), strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 NEW_USER = """
