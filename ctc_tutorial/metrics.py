@@ -74,11 +74,19 @@ def label_error_rates(logits: Any, labels: Any, logit_length: Any, label_length:
     labels = _integers("labels", labels, 2, batch)
     logit_length = _integers("logit_length", logit_length, 1, batch)
     label_length = _integers("label_length", label_length, 1, batch)
-    limits = tf.stack([tf.shape(logits)[1], tf.shape(labels)[1]])
+    frames, width = tf.shape(logits)[1], tf.shape(labels)[1]
+    limits = tf.stack([frames, width])
+    # With many classes these take the time, and TensorFlow's own operations take less than XLA's.
+    best = tf.argmax(logits, axis=-1, output_type=tf.int32)
+    largest = tf.cast(tf.gather(logits, best, batch_dims=2), tf.float32)
+    told = tf.reduce_all(~tf.math.is_nan(tf.cast(logits, tf.float32)), axis=2)
+    told &= largest > -math.inf
     # XLA compiles anew for every shape: a few shapes for all batches, as in ctc_loss.
-    logits = tf.pad(logits, [[0, 0], [0, -tf.maximum(tf.shape(logits)[1], 1) % 64], [0, 0]])
-    labels = tf.pad(labels, [[0, 0], [0, 64 - tf.shape(labels)[1] % 64]])
-    return _compiled(logits, labels, logit_length, label_length, limits)
+    more = [[0, 0], [0, -tf.maximum(frames, 1) % 64]]
+    frames = tf.pad(best, more), tf.pad(told, more)
+    labels = tf.pad(labels, [[0, 0], [0, 64 - width % 64]])
+    classes = tf.zeros(tf.shape(logits)[2:], tf.bool)  # for its shape, which XLA knows
+    return _compiled(*frames, labels, logit_length, label_length, limits, classes)
 
 
 def _tensor(name, values, rank, batch=None):
@@ -104,30 +112,26 @@ def _integers(name, values, rank, batch):
     return tf.where(tf.cast(narrow, values.dtype) == values, narrow, -1)
 
 
-def _valid(logits, labels, logit_length, label_length, limits):
+def _valid(told, labels, logit_length, label_length, limits, classes):
     """Which utterances have a rate, bool [B]."""
-    _, frames, classes = tf.unstack(tf.shape(logits))
     lengths = tf.stack([logit_length, label_length], axis=1)
     in_range = tf.reduce_all((lengths >= 0) & (lengths <= limits), axis=1)
     known = (labels >= 0) & (labels < classes - 1)
     known |= ~tf.sequence_mask(label_length, tf.shape(labels)[1])
-    logits = tf.cast(logits, tf.float32)
-    told = tf.reduce_all(~tf.math.is_nan(logits), axis=2)  # XLA's maximum may leave NaN out
-    told &= tf.reduce_max(logits, axis=2) > -math.inf
-    told |= ~tf.sequence_mask(logit_length, frames)
+    told |= ~tf.sequence_mask(logit_length, tf.shape(told)[1])
     return in_range & tf.reduce_all(known, axis=1) & tf.reduce_all(told, axis=1)
 
 
 @tf.function(jit_compile=True, autograph=False)
-def _compiled(logits, labels, logit_length, label_length, limits):
+def _compiled(best, told, labels, logit_length, label_length, limits, classes):
     """The labels' width is a multiple of 64: neighbours in a column of the table of distances
     differ by 1, 0 or -1, and the bits of an int64 hold 64 of these differences (Myers 1999, in the
     form of Hyyro 2003). One step per frame, in operations that XLA knows, as it does not
     TensorFlow's decoder.
     """
-    batch, frames, classes = tf.unstack(tf.shape(logits))
-    valid = _valid(logits, labels, logit_length, label_length, limits)
-    best = tf.argmax(logits, axis=-1, output_type=tf.int32)
+    batch, frames = tf.unstack(tf.shape(best))
+    classes = tf.shape(classes)[0]
+    valid = _valid(told, labels, logit_length, label_length, limits, classes)
     before = tf.pad(best[:, :-1], [[0, 0], [1, 0]], constant_values=-1)
     spoken = (best != before) & (best != classes - 1) & tf.sequence_mask(logit_length, frames)
     count = tf.reduce_sum(tf.cast(spoken, tf.int32), axis=1)
