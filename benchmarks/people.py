@@ -423,9 +423,10 @@ def report(rows):
 
 `python benchmarks/people.py`; {versions}, {platform.system()}. A row is one training; its seed
 gives weights, training strings and batch order. Seconds are those of `fit`, by the clock and of the
-processor, of the fastest training for each person: the others ran beside other jobs or on a slower
-machine (people.jsonl has the day and the machine's load of each). Where a table or a
-row is missing, it has not been measured yet.
+processor, of the fastest training that a line sums up, or of each person's in a mean: others ran
+beside other jobs or on a slower machine. people.jsonl has the day and the machine's load of each;
+of letters, of the changes and of the time reduction all did. Where a table or a row is missing, it
+has not been measured yet.
 
 The data: the Free Spoken Digit Dataset (six men, v1.0.10, CC BY-SA 4.0), put together to strings
 of 2 to 5 words as `make_people_numbers` does. Beam search: width 8, with {RECIPE["penalty"]} nats

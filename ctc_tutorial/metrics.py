@@ -74,19 +74,24 @@ def label_error_rates(logits: Any, labels: Any, logit_length: Any, label_length:
     labels = _integers("labels", labels, 2, batch)
     logit_length = _integers("logit_length", logit_length, 1, batch)
     label_length = _integers("label_length", label_length, 1, batch)
-    frames, width = tf.shape(logits)[1], tf.shape(labels)[1]
-    limits = tf.stack([frames, width])
-    # With many classes these take the time, and TensorFlow's own operations take less than XLA's.
+    limits = tf.stack([tf.shape(logits)[1], tf.shape(labels)[1]])
+    # XLA compiles anew for every shape: a few shapes for all batches, as in ctc_loss.
+    more = [[0, 0], [0, -tf.maximum(tf.shape(logits)[1], 1) % 64]]
+    best, told = (tf.pad(x, more) for x in _most_probable(logits))
+    labels = tf.pad(labels, [[0, 0], [0, 64 - tf.shape(labels)[1] % 64]])
+    classes = tf.shape(logits)[2]
+    return _compiled(best, told, labels, logit_length, label_length, limits, classes)
+
+
+def _most_probable(logits):
+    """The class of each frame, int32 [B, T], and whether it has one: no NaN, not all -inf.
+
+    With many classes this takes the time, and TensorFlow's own operations less of it than XLA's.
+    """
     best = tf.argmax(logits, axis=-1, output_type=tf.int32)
     largest = tf.cast(tf.gather(logits, best, batch_dims=2), tf.float32)
     told = tf.reduce_all(~tf.math.is_nan(tf.cast(logits, tf.float32)), axis=2)
-    told &= largest > -math.inf
-    # XLA compiles anew for every shape: a few shapes for all batches, as in ctc_loss.
-    more = [[0, 0], [0, -tf.maximum(frames, 1) % 64]]
-    frames = tf.pad(best, more), tf.pad(told, more)
-    labels = tf.pad(labels, [[0, 0], [0, 64 - width % 64]])
-    classes = tf.zeros(tf.shape(logits)[2:], tf.bool)  # for its shape, which XLA knows
-    return _compiled(*frames, labels, logit_length, label_length, limits, classes)
+    return best, told & (largest > -math.inf)
 
 
 def _tensor(name, values, rank, batch=None):
@@ -130,7 +135,6 @@ def _compiled(best, told, labels, logit_length, label_length, limits, classes):
     TensorFlow's decoder.
     """
     batch, frames = tf.unstack(tf.shape(best))
-    classes = tf.shape(classes)[0]
     valid = _valid(told, labels, logit_length, label_length, limits, classes)
     before = tf.pad(best[:, :-1], [[0, 0], [1, 0]], constant_values=-1)
     spoken = (best != before) & (best != classes - 1) & tf.sequence_mask(logit_length, frames)

@@ -207,7 +207,8 @@ def plot_history(history: Mapping[str, Sequence[float]], ax: Axes | None = None)
             found = len(history[name])
             every = [n for n in range(1, count + 1) if count // n == found]
             if len(every) != 1:
-                raise ValueError(f"{name}: {found} values in {count} epochs, but in which of them?")
+                message = f"{name}: {found} values in {count} epochs, but in which of them?"
+                raise ValueError(f"history's {message}")
             epochs = np.arange(every[0], count + 1, every[0])
             lines += axis.plot(epochs, history[name], color=colour, linestyle=style, label=name)
     ax.set(xlabel="epoch", ylabel="loss (nats per utterance)", yscale="log", title="Training")

@@ -1,5 +1,8 @@
 """Greedy decoding against TensorFlow's ops."""
 
+import inspect
+
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -120,3 +123,12 @@ def test_a_frame_without_a_largest_class_is_refused(value):
     with pytest.raises(ValueError, match=r"utterance 1: frame 2 holds \+inf or nothing above -inf"):
         greedy_decode(logits, [3, 3])
     assert len(greedy_decode(logits, [3, 2])) == 2  # the frame does not count
+
+
+@pytest.mark.parametrize(
+    "function",
+    [tf.compat.v1.nn.ctc_loss, tf.nn.ctc_beam_search_decoder, keras.losses.CTC],
+)
+def test_who_takes_no_blank(function):
+    """As notebook 06 says, which shows where each has it."""
+    assert not {"blank_index", "mask_index"} & set(inspect.signature(function).parameters)

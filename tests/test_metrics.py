@@ -97,10 +97,15 @@ def test_the_rate_of_impossible_numbers_is_nan(logit_length, label_length, label
     np.testing.assert_array_equal(rates, [np.nan, 0.0])
 
 
-def test_the_rate_of_frames_without_a_largest_logit_is_nan():
+@pytest.mark.parametrize("jit_compile", [None, False, True])
+def test_the_rate_of_frames_without_a_largest_logit_is_nan(jit_compile):
+    """Eagerly, in a graph, and in one that XLA compiles whole."""
     logits = read([0, 0], [0, 0], [0, 0])
     logits[0, 0, 1], logits[1, 1] = np.nan, -np.inf
-    rates = label_error_rates(logits, np.zeros((3, 1), int), np.array([2, 2, 2]), np.ones(3, int))
+    rates_fn = label_error_rates
+    if jit_compile is not None:
+        rates_fn = tf.function(label_error_rates, jit_compile=jit_compile)
+    rates = rates_fn(logits, np.zeros((3, 1), int), np.array([2, 2, 2]), np.ones(3, int))
     np.testing.assert_array_equal(rates, [np.nan, np.nan, 0.0])
 
 

@@ -180,12 +180,13 @@ def test_two_half_batches_with_gradient_accumulation_are_one(way):
 )
 def test_jit_compile_auto_on_a_gpu(make, chosen, monkeypatch):
     """Keras decides in `compile`, by the devices and by what the layers say; without a GPU, no."""
-    gpu = tf.config.PhysicalDevice("/physical_device:GPU:0", "GPU")
+    cpu, gpu = (tf.config.PhysicalDevice(f"/physical_device:{x}:0", x) for x in ("CPU", "GPU"))
     model, plain = make(), keras.Sequential([keras.Input((F,)), keras.layers.Dense(1)])
-    monkeypatch.setattr(tf.config, "list_physical_devices", lambda device_type=None: [gpu])
-    for each in (model, plain):
-        each.compile("sgd", jit_compile="auto")
-    assert plain.jit_compile is True and model.jit_compile is chosen
+    for devices, expected in (([cpu], (False, False)), ([cpu, gpu], (chosen, True))):
+        monkeypatch.setattr(tf.config, "list_physical_devices", lambda found=devices: found)
+        for each in (model, plain):
+            each.compile("sgd", jit_compile="auto")
+        assert (model.jit_compile, plain.jit_compile) == expected
 
 
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", "float64"])
