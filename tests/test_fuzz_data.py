@@ -626,7 +626,7 @@ def test_share_in_words(words, data, tolerance):
     if good:
         starts, inside = 0, []
         for word, start, end in words:
-            own = times[starts : starts + len(word)]
+            own = times[starts : starts + len(word)].tolist()  # or bounds become float32
             inside += [start - tolerance <= t <= end + tolerance for t in own]
             starts += len(word) + 1
         assert found == pytest.approx(np.mean(inside))
