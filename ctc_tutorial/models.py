@@ -77,6 +77,7 @@ class LabelsAsInput(keras.Model):
     def fit(self, *args: Any, **kwargs: Any) -> Any:
         _refuse(kwargs.get("y"), kwargs.get("sample_weight"))
         _refuse_class_weight(kwargs)
+        _build_optimizer(self)
         return super().fit(*args, **kwargs)
 
     def evaluate(self, *args: Any, **kwargs: Any) -> Any:
@@ -100,6 +101,13 @@ def _refuse(y, sample_weight):
 def _refuse_class_weight(kwargs):
     if kwargs.get("class_weight") is not None:
         raise ValueError("class_weight has no meaning for CTC: weigh utterances, by sample_weight")
+
+
+def _build_optimizer(model):
+    """Keras does so in the first step, which makes TensorFlow trace that step twice."""
+    if model.compiled and model.optimizer and not model.optimizer.built:
+        with model.distribute_strategy.scope():
+            model.optimizer.build(model.trainable_variables)
 
 
 @keras.saving.register_keras_serializable(package="ctc_tutorial")
@@ -131,6 +139,7 @@ class CTCModel(keras.Model):
 
     def fit(self, *args: Any, **kwargs: Any) -> Any:
         _refuse_class_weight(kwargs)  # Keras would look weights up by the first ids
+        _build_optimizer(self)
         return super().fit(*args, **kwargs)
 
     def compute_loss(

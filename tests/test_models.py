@@ -326,3 +326,18 @@ def test_class_weights_are_refused():
         model.compile("sgd")
         with pytest.raises(ValueError, match="class_weight has no meaning for CTC"):
             model.fit(np.zeros((1, 4, 3)), class_weight={0: 2.0})
+
+
+@pytest.mark.parametrize("kind", ["two models", "CTCModel"])
+def test_the_first_step_is_traced_once(kind):
+    """As Keras's own is not: it makes the optimizer's variables in the first trace."""
+    model, y = lstm_models(seed=0)[0], None
+    if kind == "CTCModel":
+        predict_model, y = lstm_models(seed=0)[1], INPUTS["labels"]
+        model = CTCModel(predict_model.input, predict_model.output)
+    model.compile("adam")
+    traces, train_step = [], model.train_step
+    model.train_step = lambda data: traces.append(data) or train_step(data)
+    model.fit(TO_PREDICT if y is not None else INPUTS, y, epochs=2, batch_size=5, verbose=0)
+    assert len(traces) == 1
+    assert int(model.optimizer.iterations) == 2
