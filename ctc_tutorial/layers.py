@@ -104,7 +104,8 @@ class CTCLossLayer(keras.layers.Layer):
         self.infeasible, self.weight = infeasible, weight
         self.loss_fn = loss_fn or _default_loss
         self.supports_masking = True
-        # XLA takes dense labels only; a functional model says below what it has, before `compile`.
+        # XLA can't make sparse labels dense; a functional model says below what it has, before
+        # `compile`.
         self.supports_jit = False
         prefix = "" if self.name == "ctc" else f"{self.name}_"
         self._ler = keras.metrics.Mean(name=f"{prefix}ler")

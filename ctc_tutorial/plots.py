@@ -39,6 +39,7 @@ def plot_features(
     )
     ax.figure.colorbar(image, ax=ax, label="value", pad=0.01)
     ax.set(xlabel="time (s)", ylabel="coefficient", title="Features")
+    ax.yaxis.get_major_locator().set_params(integer=True)
     return ax
 
 
@@ -119,7 +120,7 @@ def plot_lattice(values: np.ndarray, text: str, ax: Axes | None = None) -> Axes:
     style = {"cmap": "Blues", "vmin": 0, "vmax": 1, "edgecolors": "black", "linewidths": 0.8}
     shown = values[passed]
     nodes = ax.scatter(*np.nonzero(passed), s=20 + 280 * shown, c=shown, zorder=2, **style)
-    ax.figure.colorbar(nodes, ax=ax, label="probability", pad=0.01)
+    ax.figure.colorbar(nodes, ax=ax, label="value", pad=0.01)
     ax.set(xlabel="frame", ylabel="state", title="Lattice", xticks=range(len(values)))
     ax.set_yticks(range(len(names)), names, family="monospace")
     ax.set(xlim=(-0.5, len(values) - 0.5), ylim=(len(names) - 0.4, -0.6))
