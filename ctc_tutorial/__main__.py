@@ -121,6 +121,8 @@ def _learn(
     steps = math.ceil(options.steps / epochs)
     train_model.compile(lesson_optimizer(options.steps), steps_per_execution=steps)
     started = time.perf_counter()
+    # Else Keras does so in the first step, and TensorFlow then traces that step twice.
+    train_model.optimizer.build(train_model.trainable_variables)
     train_model.fit(repeat_batch(batch), epochs=epochs, steps_per_epoch=steps, verbose=1)
     seconds = time.perf_counter() - started
 

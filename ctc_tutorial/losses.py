@@ -196,7 +196,7 @@ def _by_class(posterior, labels, blank, classes):
         return posterior @ (tf.one_hot(labels, classes) - is_blank) + is_blank
     # Less memory for many classes: one column for each label, one for the blank, and each class
     # looks its own up. The last label is padding: its column serves classes that do not occur.
-    columns = tf.pad(labels[:, :-1], [[0, 0], [0, 1]], constant_values=-1)
+    columns = _padded(labels[:, :-1], [[0, 0], [0, 1]], -1)
     same = tf.cast(labels[:, :, None] == columns[:, None], tf.float32)  # [B, L, L]
     rest = 1 - tf.reduce_sum(posterior, axis=2, keepdims=True)
     table = tf.concat([posterior @ same, rest], axis=2)  # [B, T, L + 1]
@@ -283,7 +283,7 @@ def _forward_backward(emissions, blanks, labels, label_length, last):
     _, blank, label, alphas = tf.while_loop(lambda t, *_: t < last, forward, loop, shapes)
     alphas = alphas.write(last, label).stack()  # frame t is at t + 1
     at = tf.clip_by_value(label_length, 0, width - 1)
-    before = tf.gather(tf.pad(label, [[0, 0], [1, 0]], constant_values=_ZERO), at, batch_dims=1)
+    before = tf.gather(_padded(label, [[0, 0], [1, 0]], _ZERO), at, batch_dims=1)
     total = _join(*_sum(tf.gather(blank, at, batch_dims=1), before))
 
     def backward(t, blank, label, posteriors):
@@ -302,8 +302,13 @@ def _forward_backward(emissions, blanks, labels, label_length, last):
 def _arriving(blank, label, skip, right):
     """What reaches each blank and each label from the frame before [B, L]."""
     near = label[:, :-1] if right else label[:, 1:]
-    near = tf.pad(near, [[0, 0], [1, 0] if right else [0, 1]], constant_values=_ZERO)
+    near = _padded(near, [[0, 0], [1, 0] if right else [0, 1]], _ZERO)
     return _sum(blank, near), _sum(label, blank, near + skip)
+
+
+def _padded(x, more, value):
+    """`tf.pad` with `constant_values`, which `tf.vectorized_map` would take for zeros."""
+    return tf.pad(x - value, more) + value
 
 
 # Longs: see the head of this file. As int64 they are ordered like the numbers they stand for.

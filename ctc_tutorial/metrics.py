@@ -127,6 +127,11 @@ def _valid(told, labels, logit_length, label_length, limits, classes):
     return in_range & tf.reduce_all(known, axis=1) & tf.reduce_all(told, axis=1)
 
 
+def _padded(x, more, value):
+    """`tf.pad` with `constant_values`, which `tf.vectorized_map` would take for zeros."""
+    return tf.pad(x - value, more) + value
+
+
 @tf.function(jit_compile=True, autograph=False)
 def _compiled(best, told, labels, logit_length, label_length, limits, classes):
     """The labels' width is a multiple of 64: neighbours in a column of the table of distances
@@ -136,7 +141,7 @@ def _compiled(best, told, labels, logit_length, label_length, limits, classes):
     """
     batch, frames = tf.unstack(tf.shape(best))
     valid = _valid(told, labels, logit_length, label_length, limits, classes)
-    before = tf.pad(best[:, :-1], [[0, 0], [1, 0]], constant_values=-1)
+    before = _padded(best[:, :-1], [[0, 0], [1, 0]], -1)
     spoken = (best != before) & (best != classes - 1) & tf.sequence_mask(logit_length, frames)
     count = tf.reduce_sum(tf.cast(spoken, tf.int32), axis=1)
 
@@ -146,13 +151,13 @@ def _compiled(best, told, labels, logit_length, label_length, limits, classes):
     places = tf.reduce_sum(tf.where(reference == tf.range(classes), bit[:, None], 0), axis=2)
     zero = tf.zeros_like(places[:, :, 0])
     words = tf.shape(zero)[1]
-    decoded = tf.pad(tf.where(spoken, best, -1), [[0, 0], [0, words - 1]], constant_values=-1)
+    decoded = _padded(tf.where(spoken, best, -1), [[0, 0], [0, words - 1]], -1)
 
     def step(t, symbol, up, down, plus, minus):
         """`up`, `down`: where a column rises or falls; `plus`, `minus`: the same along a row."""
         # Each word is a frame behind the one before it, and takes over what left that one's top.
         symbol = tf.concat([decoded[:, t, None], symbol[:, :-1]], axis=1)
-        plus_in = tf.pad(plus[:, :-1], [[0, 0], [1, 0]], constant_values=1)
+        plus_in = _padded(plus[:, :-1], [[0, 0], [1, 0]], 1)
         minus_in = tf.pad(minus[:, :-1], [[0, 0], [1, 0]])
         match = tf.gather(places, tf.maximum(symbol, 0), batch_dims=2) | minus_in
         same = (((match & up) + up) ^ up) | match | down  # along a diagonal

@@ -77,7 +77,6 @@ class LabelsAsInput(keras.Model):
     def fit(self, *args: Any, **kwargs: Any) -> Any:
         _refuse(kwargs.get("y"), kwargs.get("sample_weight"))
         _refuse_class_weight(kwargs)
-        _build_optimizer(self)
         return super().fit(*args, **kwargs)
 
     def evaluate(self, *args: Any, **kwargs: Any) -> Any:
@@ -88,6 +87,7 @@ class LabelsAsInput(keras.Model):
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, **kwargs
     ) -> Any:
         _refuse(y, sample_weight)  # where a dataset or train_on_batch brings them
+        _refuse_loss(self)
         return super().compute_loss(x, y, y_pred, sample_weight, **kwargs)
 
 
@@ -98,16 +98,14 @@ def _refuse(y, sample_weight):
         )
 
 
+def _refuse_loss(model):  # late: Keras compiles no loaded model that has a compile of its own
+    if getattr(model, "loss", None) is not None:
+        raise ValueError("the model has its loss, from a layer: leave loss out of compile")
+
+
 def _refuse_class_weight(kwargs):
     if kwargs.get("class_weight") is not None:
         raise ValueError("class_weight has no meaning for CTC: weigh utterances, by sample_weight")
-
-
-def _build_optimizer(model):
-    """Keras does so in the first step, which makes TensorFlow trace that step twice."""
-    if model.compiled and model.optimizer and not model.optimizer.built:
-        with model.distribute_strategy.scope():
-            model.optimizer.build(model.trainable_variables)
 
 
 @keras.saving.register_keras_serializable(package="ctc_tutorial")
@@ -139,12 +137,12 @@ class CTCModel(keras.Model):
 
     def fit(self, *args: Any, **kwargs: Any) -> Any:
         _refuse_class_weight(kwargs)  # Keras would look weights up by the first ids
-        _build_optimizer(self)
         return super().fit(*args, **kwargs)
 
     def compute_loss(
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, **kwargs
     ) -> Any:
+        _refuse_loss(self)
         labels, *lengths = y if isinstance(y, tuple | list) and y else (y,)
         if isinstance(y_pred, dict):
             y_pred, lengths = y_pred["logits"], [y_pred["logit_length"], *lengths]

@@ -35,7 +35,8 @@ class LSTM(keras.layers.LSTM):
     A model is saved with the name of Keras's layer: it loads without this file, too, then with
     Keras's code, and where this file is imported, with this one.
 
-    Its second derivative is NaN: it is not implemented.
+    Second derivatives are NaN, and those in forward mode (`tf.autodiff.ForwardAccumulator`): they
+    are not implemented.
 
     >>> ours, theirs = LSTM(5, return_sequences=True), keras.layers.LSTM(5, return_sequences=True)
     >>> x = tf.random.stateless_normal((2, 7, 13), seed=(0, 0))
@@ -53,7 +54,8 @@ class LSTM(keras.layers.LSTM):
             return super().inner_loop(sequences, initial_state, mask, training)
         mask = mask[0] if isinstance(mask, list | tuple) else mask
         if mask is not None:
-            mask = tf.cast(tf.reshape(mask, tf.shape(sequences)[:2]), tf.bool)
+            mask = tf.cast(mask[:, :, 0] if len(mask.shape) == 3 else mask, tf.bool)
+            mask = tf.broadcast_to(mask, tf.shape(sequences)[:2])
         if self.go_backwards:
             sequences = tf.reverse(sequences, [1])
             mask = None if mask is None else tf.reverse(mask, [1])

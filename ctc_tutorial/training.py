@@ -102,7 +102,7 @@ class KeepBest(keras.callbacks.Callback):
     Args:
         path: ends in .weights.h5; beside it comes a .json with the epoch and its values. Delete
             both before another training.
-        monitor: names in the logs, smaller is better; the second one decides where the first is
+        monitor: name or names in the logs, smaller is better; the second decides where the first is
             equal, as on a plateau or with few labels, and so on. An epoch without one of them, as
             with `validation_freq=2`, is told by a warning and passed over.
         patience: epochs without a better one after which `fit` stops; None never stops it.
@@ -125,11 +125,12 @@ class KeepBest(keras.callbacks.Callback):
     def __init__(
         self,
         path: str | os.PathLike,
-        monitor: Sequence[str] = ("val_ler", "val_loss"),
+        monitor: str | Sequence[str] = ("val_ler", "val_loss"),
         patience: int | None = None,
     ) -> None:
         super().__init__()
-        self.path, self.monitor, self.patience = Path(path), tuple(monitor), patience
+        monitor = (monitor,) if isinstance(monitor, str) else tuple(monitor)
+        self.path, self.monitor, self.patience = Path(path), monitor, patience
         self.record = self.path.with_name(self.path.name.removesuffix(".weights.h5") + ".json")
 
     def on_train_begin(self, logs: dict | None = None) -> None:

@@ -120,3 +120,17 @@ def test_offline_without_the_recording(tmp_path):
     job = run("--recording", "ldc93s1", CTC_TUTORIAL_DATA=str(tmp_path), https_proxy="127.0.0.1:9")
     assert job.returncode == 2 and "Traceback" not in job.stderr
     assert len(job.stderr.splitlines()) == 1 and "put both into" in job.stderr
+
+
+@pytest.mark.slow
+def test_the_first_step_is_traced_once(monkeypatch):
+    """As Keras would not: it makes the optimizer's variables in the first trace."""
+    from ctc_tutorial.__main__ import main
+    from ctc_tutorial.models import LabelsAsInput
+
+    traces, train_step = [], LabelsAsInput.train_step
+    monkeypatch.setattr(
+        LabelsAsInput, "train_step", lambda *given: traces.append(given) or train_step(*given)
+    )
+    assert main(["--steps", "2"]) == 0
+    assert len(traces) == 1

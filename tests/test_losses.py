@@ -467,3 +467,23 @@ def test_eager_debugging_changes_nothing_for_empty_batches_and_impossible_length
         assert ctc_loss(logits[:0], np.zeros((0, 1), int), [], []).shape == (0,)
     finally:
         tf.config.run_functions_eagerly(False)
+
+
+@pytest.mark.parametrize("classes", [7, 600])  # few and many take other ways to the gradient
+def test_in_a_vectorized_map_as_in_a_loop(classes):
+    """As for gradients of each example; TensorFlow's vectorised `tf.pad` drops its constant."""
+    logits, *rest = random_batch(classes=classes)
+    several = np.stack([logits, 2 * logits, logits[:, ::-1]])
+
+    def both(x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            loss = ctc_loss(x, *rest)
+        return loss, tape.gradient(loss, x)
+
+    for found, expected in zip(
+        tf.vectorized_map(both, several),
+        zip(*(loss_and_gradient(x, *rest) for x in several), strict=True),
+        strict=True,
+    ):
+        np.testing.assert_allclose(found, np.stack(expected), rtol=1e-5, atol=1e-6)

@@ -135,3 +135,11 @@ def test_another_rank_dtype_or_number_of_utterances_is_named(strange):
         label_error_rates(**{**given, **strange})
     with pytest.raises(ValueError, match="sample_weight"):
         LabelErrorRate().update_state(**given, sample_weight=[1, 2])
+
+
+def test_in_a_vectorized_map_as_in_a_loop():
+    """TensorFlow's vectorised `tf.pad` drops its constant."""
+    logits = RNG.normal(size=(3, 2, 70, C)).astype("float32")
+    rest = np.array([[1, 2, 0], [0, 3, 0]]), np.array([70, 30]), np.array([3, 2])
+    found = tf.vectorized_map(lambda x: label_error_rates(x, *rest), logits)
+    np.testing.assert_array_equal(found, np.stack([label_error_rates(x, *rest) for x in logits]))

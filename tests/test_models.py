@@ -328,18 +328,11 @@ def test_class_weights_are_refused():
             model.fit(np.zeros((1, 4, 3)), class_weight={0: 2.0})
 
 
-@pytest.mark.parametrize("kind", ["two models", "CTCModel"])
-def test_the_first_step_is_traced_once(kind):
-    """As Keras's own is not: it makes the optimizer's variables in the first trace."""
-    model, y = lstm_models(seed=0)[0], None
-    if kind == "CTCModel":
-        if tuple(map(int, keras.__version__.split(".")[:2])) < (3, 12):
-            pytest.skip("CTCModel needs Keras 3.12 or newer")
-        predict_model, y = lstm_models(seed=0)[1], INPUTS["labels"]
-        model = CTCModel(predict_model.input, predict_model.output)
-    model.compile("adam")
-    traces, train_step = [], model.train_step
-    model.train_step = lambda data: traces.append(data) or train_step(data)
-    model.fit(TO_PREDICT if y is not None else INPUTS, y, epochs=2, batch_size=5, verbose=0)
-    assert len(traces) == 1
-    assert int(model.optimizer.iterations) == 2
+def test_a_loss_in_compile_is_refused_in_a_sentence():
+    train_model, predict_model = lstm_models(seed=0)
+    model = CTCModel(predict_model.input, predict_model.output)
+    pairs = (train_model, (INPUTS,)), (model, (TO_PREDICT, INPUTS["labels"]))
+    for refusing, data in pairs:
+        refusing.compile("adam", "mse")
+        with pytest.raises(ValueError, match="leave loss out of compile"):
+            refusing.fit(*data, verbose=0)

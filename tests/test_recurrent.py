@@ -217,3 +217,15 @@ def test_with_every_function_run_eagerly(masked):
         tf.config.run_functions_eagerly(False)
     for a, b in zip(found, expected, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(1, 9), (6, 9, 1)])
+def test_masks_of_other_shapes_mean_what_they_mean_to_keras(shape):
+    x = RNG.normal(size=(6, 9, 7)).astype("float32")
+    assert_same(pair(return_sequences=True), x, mask=RNG.random(shape) < 0.6)
+
+
+def test_a_transposed_mask_is_refused_as_by_keras():
+    for layer in pair():
+        with pytest.raises(tf.errors.InvalidArgumentError):
+            layer(np.ones((6, 9, 7), "float32"), mask=np.ones((9, 6), bool))

@@ -263,3 +263,9 @@ def test_the_folder_is_made_before_the_training_and_epochs_without_a_value_are_t
     assert epochs(best, model, [(0.5, 1)], first=1) == 1
     assert best.restore() == 2 and (tmp_path / "new" / "b.weights.h5").exists()
     assert float(model(x)[0, 0]) == 2.0
+
+
+def test_the_name_of_one_value_is_enough(tmp_path):
+    best, model = ctc.KeepBest(tmp_path / "b.weights.h5", monitor="val_loss"), Weight()
+    epochs(best, model, [(0.1, 2), (0.2, 1), (0.1, 3)])
+    assert best.restore() == 2
