@@ -7,6 +7,7 @@ import math
 import os
 import shutil
 import signal
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -71,8 +72,9 @@ def _check_learn_options(options: argparse.Namespace) -> None:
             f"{options.folder} holds no transcripts.csv, or is no folder: put your recordings into "
             "one, with a table of the columns path and text"
         )
-    if options.steps < 1:
-        raise ValueError(f"--steps must be at least 1, not {options.steps}")
+    for name, number, least in (("steps", options.steps, 1), ("seed", options.seed, 0)):
+        if number < least:
+            raise ValueError(f"--{name} must be at least {least}, not {number}")
 
 
 def _tell(recordings: Recordings, kept, held_back) -> None:
@@ -88,7 +90,11 @@ def _tell(recordings: Recordings, kept, held_back) -> None:
         print("numerals are learnt as characters: better spell them in the table")
     voices = [{recordings.speakers[i] for i in part} for part in (kept, held_back)]
     if voices[0] & voices[1]:
-        print(f"one speaker: {len(held_back)} of the recordings are held back, to measure on")
+        print(
+            f"one speaker, but for a few recordings: {len(held_back)} are held back, to measure on"
+            if len(set(recordings.speakers)) > 1
+            else f"one speaker: {len(held_back)} of the recordings are held back, to measure on"
+        )
     else:
         print(f"{len(voices[0])} speakers to learn from; held back: {', '.join(sorted(voices[1]))}")
 
@@ -218,8 +224,8 @@ def _measure(predict_model, alphabet, recordings: Recordings, held_back) -> None
 def _choose(recordings: Recordings) -> tuple[str, Recordings, list[str]]:
     """The encoder that fits, the recordings that it can learn from, and what is wrong with others.
 
-    Convolutions are fast, and leave 25 frames a second. Where one text in fifty needs more, all
-    frames are kept, by an LSTM; where it is fewer, those are left out.
+    Convolutions are fast, and leave 25 frames a second. Where one text in fifty needs more, and two
+    at least, all frames are kept, by an LSTM; where it is fewer, those are left out.
     """
     alphabet = Alphabet(recordings.characters)
     too_fast = [
@@ -227,7 +233,7 @@ def _choose(recordings: Recordings) -> tuple[str, Recordings, list[str]]:
         for i, (x, text) in enumerate(zip(recordings.features, recordings.texts, strict=True))
         if infeasible_reason(alphabet.encode(text), len(x) // 4, alphabet.num_classes)
     ]
-    if len(too_fast) > 0.02 * len(recordings.texts):
+    if len(too_fast) > max(1, 0.02 * len(recordings.texts)):
         print(
             f"encoder: a bidirectional LSTM, 100 frames a second, as {len(too_fast)} recordings "
             "are spoken too fast for convolutions"
@@ -257,7 +263,7 @@ def _work_folder(options: argparse.Namespace, recordings: Recordings, kept) -> P
         "steps": options.steps,
         "seed": options.seed,
         "texts": recordings.texts,
-        "frames": [len(features) for features in recordings.features],
+        "features": [zlib.crc32(features.tobytes()) for features in recordings.features],
         "learnt from": kept.tolist(),
     }
     record = folder / "training.json"

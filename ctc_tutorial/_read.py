@@ -19,7 +19,9 @@ def read(arguments: list[str]) -> int:
         "the text, and the confidence, 0 to 1, between tabs.",
     )
     parser.add_argument("model", help="what `learn` saved")
-    parser.add_argument("recordings", nargs="+", metavar="FILE")
+    parser.add_argument(
+        "recordings", nargs="+", metavar="FILE", help="wav; flac, ogg or mp3 by soundfile"
+    )
     options = parser.parse_args(arguments)
     from .reader import characters_and_rate
 
@@ -42,6 +44,8 @@ def read(arguments: list[str]) -> int:
             status = 1
         else:
             print(f"{path}\t{reading.text}\t{reading.confidence:.2f}", flush=True)
+            if not reading.text:
+                complain(f"nothing was read in {path}, with the confidence that it holds nothing")
     return status
 
 

@@ -15,9 +15,9 @@ def clean_texts(
     """One way of writing for each text, and what was lost on the way.
 
     Unicode's NFKC form (one code for what looks the same: full-width letters, ligatures, accents
-    written apart) and lower case. Letters, the marks on them, and digits stay; so does an
-    apostrophe within a word, however it was typed. What can't be seen, such as a soft hyphen,
-    vanishes. Everything else becomes a space, and several spaces one.
+    written apart), lower case, and the digits of any script as 0 to 9. Letters, the marks on them,
+    and digits stay; so does an apostrophe within a word, however it was typed. What can't be seen,
+    such as a soft hyphen, vanishes. Everything else becomes a space, and several spaces one.
 
     Digits stay as they are, since how "2" is spoken depends on the language and on the text. A
     model can learn them as characters if they are always spoken one by one, but not beside the same
@@ -48,7 +48,7 @@ def clean_texts(
             raise ValueError(f"text {i} is {text!r}: give a text")
         text = _one_way(text)
         for character, word in (spelled or {}).items():
-            text = text.replace(character, f" {word} ")
+            text = text.replace(character, f" {_one_way(word)} ")
         kept = [c if _stays(text, place) else " " for place, c in enumerate(text)]
         dropped.update(c for c, k in zip(text, kept, strict=True) if k == " " and not c.isspace())
         cleaned.append(" ".join("".join(kept).split()))
@@ -56,10 +56,11 @@ def clean_texts(
 
 
 def _one_way(text: str) -> str:
-    for mark in "\u2019\u00b4`":  # first: NFKC would make a space with an accent of the second
+    for mark in "\u2018\u2019\u02bc\u2032`\u00b4":  # first: NFKC makes a space of the last one
         text = text.replace(mark, "'")
     # The non-joiner between letters of a word stays, and becomes a space as a hyphen does.
     seen = "".join(c for c in text if unicodedata.category(c) != "Cf" or c == "\u200c")
+    seen = "".join(str(unicodedata.decimal(c)) if c.isdecimal() else c for c in seen)
     # A capital I with a dot is the only letter that lower case makes two codes of.
     return unicodedata.normalize("NFKC", seen).lower().replace("i\u0307", "i")
 

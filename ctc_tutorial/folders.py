@@ -77,34 +77,38 @@ def load_recordings(
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     sound = np.arange(8000).astype(np.int16) ** 2  # a second
     ...     wavfile.write(f"{folder}/one.wav", 8000, sound)
+    ...     wavfile.write(f"{folder}/two.wav", 8000, sound)
     ...     table = Path(folder, "table.csv")
-    ...     _ = table.write_text("path,text\\none.wav,Hello!\\none.wav,?\\n")
+    ...     _ = table.write_text("path,text\\none.wav,Hello!\\ntwo.wav,?\\n")
     ...     recordings, problems = load_recordings(table)
     >>> recordings.texts, recordings.features[0].shape, recordings.sample_rate
     (['hello'], (99, 13), 8000)
-    >>> problems[0].split("one.wav: ")[1]
+    >>> problems[0].split("two.wav: ")[1]
     "nothing is left of its text '?'"
     """
     lines, problems = find_transcripts(csv_path)
     texts, dropped = clean_texts([line.text for line in lines], spelled)
-    readable, rates = [], [16_000]
+    readable, rates, seen = [], [16_000], set()
     # Twice through the files: kept at their own rates, all at once could fill the memory.
     for line, text in zip(lines, texts, strict=True):
         try:
             if not text:
                 raise ValueError(f"{line.path}: nothing is left of its text {line.text!r}")
+            if line.path.resolve() in seen:  # it could be learnt, and held back as well
+                raise ValueError(f"{line.path} is in the table twice: leave one line")
             waveform, rate = read_recording(line.path)
             _check_sound(line.path, len(waveform) / rate, rate, longest)
+            seen.add(line.path.resolve())
             rates.append(rate)
             readable.append((line, text))
         except (ValueError, OSError) as error:
             problems.append(" ".join(str(error).split()))
     sample_rate, rows = min(rates), []
     for line, text in readable:
-        waveform = resample(*read_recording(line.path), sample_rate)
         try:
+            waveform = resample(*read_recording(line.path), sample_rate)
             features = mfcc_features(waveform, sample_rate)
-        except ValueError as error:
+        except (ValueError, OSError) as error:  # the file may be gone by now
             problems.append(f"{line.path}: {error}")
             continue
         repeats = sum(a == b for a, b in itertools.pairwise(text))

@@ -6,6 +6,8 @@ This file stands alone: it needs NumPy, SciPy and python_speech_features.
 
 import math
 import os
+import re
+import warnings
 
 import numpy as np
 from python_speech_features import mfcc
@@ -21,8 +23,8 @@ def read_wav(path: str | os.PathLike) -> tuple[np.ndarray, int]:
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: not a wav file that SciPy can read, one without sound or with the rate 0, or
-            one that holds NaN or infinities.
+        ValueError: not a wav file that SciPy can read, one that ends before its header says, one
+            without sound or with the rate 0, or one that holds NaN or infinities.
 
     >>> import tempfile
     >>> stereo = np.array([[100, 300], [-5, 5]], np.int16)
@@ -32,13 +34,16 @@ def read_wav(path: str | os.PathLike) -> tuple[np.ndarray, int]:
     (array([200.,   0.], dtype=float32), 8000)
     """
     try:
-        sample_rate, waveform = wavfile.read(path)
+        with warnings.catch_warnings(record=True) as remarks:
+            sample_rate, waveform = wavfile.read(path)
     except OSError:
         raise
     except Exception as error:  # SciPy raises ValueError, struct.error, ... for a malformed file
         raise ValueError(
             f"{path} is not a wav file that can be read ({error}): export the sound as PCM wav"
         ) from error
+    for remark in remarks:  # of other chunks, such as a title; and of an early end
+        _check_end(path, str(remark.message))
     if waveform.size == 0:
         raise ValueError(f"{path} holds no sound: record it again or leave it out")
     if sample_rate == 0:
@@ -52,9 +57,19 @@ def read_wav(path: str | os.PathLike) -> tuple[np.ndarray, int]:
         scaled = scaled * 32768
     if scaled.ndim == 2:
         scaled = scaled.mean(axis=1)
+    with np.errstate(over="ignore"):
+        scaled = scaled.astype(np.float32)
     if not np.isfinite(scaled).all():
         raise ValueError(f"{path} holds values that are not finite: export the sound as PCM wav")
-    return scaled.astype(np.float32), sample_rate
+    return scaled, sample_rate
+
+
+def _check_end(path, remark):
+    """A program that writes into a pipe knows no length, and some count a few bytes too many."""
+    found = re.search(r"EOF.* (\d+) bytes.* (\d+) bytes", remark)
+    end, expected = map(int, found.groups()) if found else (0, 0)
+    if end < 0.99 * expected and expected < 0.99 * 2**31:
+        raise ValueError(f"{path} ends after {end} of {expected} bytes: copy or record it again")
 
 
 def mfcc_features(

@@ -12,9 +12,10 @@ def split_by_speaker(
     """Two groups of recordings without a common speaker: to train on, and held back.
 
     Speakers are taken in a random order as long as that brings the share of their recordings
-    nearer to the one asked for. One at least is held back, if all have too many recordings the one
-    with the fewest, and one stays to train on. If there is one speaker only, single recordings are
-    held back: an error rate then speaks of this voice alone.
+    nearer to the one asked for; one stays to train on. A guest with a few recordings is no measure:
+    where less than a fifth would be taken, it is the speaker with the fewest that are enough. If
+    there is one such speaker only, or one in all, single recordings are held back: an error rate
+    then speaks of this voice alone.
 
     Args:
         speakers: who speaks each of B recordings.
@@ -39,14 +40,23 @@ def split_by_speaker(
     groups: dict[Hashable, list[int]] = {}
     for i, speaker in enumerate(speakers):
         groups.setdefault(speaker, []).append(i)
-    if len(groups) == 1:
-        groups = {i: [i] for i in range(len(speakers))}
-    order = list(groups.values())
-    drawn = [order[place] for place in rng.permutation(len(order))]
-    held_back: list[int] = []
-    for group in drawn[1:]:
-        if len(held_back) + len(group) / 2 <= share * len(speakers):
-            held_back += group
-    held_back = held_back or min(drawn, key=len)
+    wanted = share * len(speakers)
+    held_back = _drawn(list(groups.values()), wanted, rng) if len(groups) > 1 else []
+    enough = min(wanted, len(speakers) - wanted) / 5
+    if len(held_back) < enough:
+        many = [group for group in groups.values() if len(group) >= enough]
+        if len(many) > 1:
+            held_back = min((many[i] for i in rng.permutation(len(many))), key=len)
+        else:
+            held_back = _drawn([[i] for i in range(len(speakers))], wanted, rng) or [0]
     kept = np.setdiff1d(np.arange(len(speakers)), held_back)
     return kept, np.sort(np.array(held_back, dtype=np.int64))
+
+
+def _drawn(groups, wanted, rng):
+    """Of all groups but one, in a random order, as many as bring the count nearer to `wanted`."""
+    drawn = []
+    for place in rng.permutation(len(groups))[1:]:
+        if len(drawn) + len(groups[place]) / 2 <= wanted:
+            drawn += groups[place]
+    return drawn

@@ -102,12 +102,13 @@ def find_transcripts(csv_path: str | os.PathLike) -> tuple[list[Transcript], lis
 
 def _rows(csv_path: Path) -> Iterator[Transcript | ValueError | FileNotFoundError]:
     """Each line, or what is wrong with it; raises what is wrong with the whole table."""
-    empty = True
+    last = 0
     try:
         with csv_path.open(encoding="utf-8-sig", newline="") as file:  # spreadsheets write a BOM
             header = file.readline()
             lines = itertools.chain([header], file)
-            table = csv.DictReader(lines, delimiter=max(",;\t", key=header.count))
+            delimiter = max(",;\t", key=header.count)
+            table = csv.DictReader(lines, delimiter=delimiter, skipinitialspace=True)
             columns = [name.strip().lower() for name in table.fieldnames or []]
             table.fieldnames = columns
             for name in ("path", "text"):
@@ -117,19 +118,24 @@ def _rows(csv_path: Path) -> Iterator[Transcript | ValueError | FileNotFoundErro
                         f"now {columns}"
                     )
             for row in table:
-                empty = False
-                yield _row(row, csv_path.parent, f"{csv_path}, line {table.line_num}")
-    except (UnicodeDecodeError, csv.Error) as error:
+                last = table.line_num
+                yield _row(row, csv_path.parent, f"{csv_path}, line {last}")
+    except UnicodeDecodeError as error:
         raise ValueError(
             f"{csv_path} is no csv table in UTF-8 ({error}): save it as 'CSV UTF-8'"
         ) from error
-    if empty:
+    except csv.Error as error:  # a field of more than 131,072 characters
+        yield ValueError(
+            f"{csv_path}, from line {last + 1} on: {error}, all of it is left out; close its "
+            "quotation mark"
+        )
+    if not last:
         raise ValueError(f"{csv_path} lists no recordings: add lines below its header")
 
 
 def _row(row: dict, folder: Path, where: str) -> Transcript | ValueError | FileNotFoundError:
     path, text, speaker = ((row.get(name) or "").strip() for name in ("path", "text", "speaker"))
-    if None in row:
+    if any(field.strip() for field in row.get(None, [])):
         return ValueError(f"{where}: more fields than columns; put a text with a comma into quotes")
     if lines := max(path.count("\n"), text.count("\n")):
         return ValueError(
@@ -144,8 +150,9 @@ def _row(row: dict, folder: Path, where: str) -> Transcript | ValueError | FileN
     if not path:
         return FileNotFoundError(f"{where}: there is no file {folder / named}; mend the path")
     if not speaker:  # not the name alone: ann/clips and bob/clips are two speakers
-        parent = Path(path).parent
-        speaker = parent.as_posix() if parent.name else folder.name
+        parent, home = (Path(os.path.abspath(p)) for p in (folder / Path(path).parent, folder))
+        inside = parent.relative_to(home) if parent.is_relative_to(home) else parent
+        speaker = inside.as_posix() if inside.name else home.name
     return Transcript(folder / path, text, speaker)
 
 

@@ -47,3 +47,12 @@ def test_texts_that_are_none_are_refused():
         clean_texts("one")
     with pytest.raises(ValueError, match="text 1 is None"):
         clean_texts(["one", None])
+
+
+@pytest.mark.parametrize("apostrophe", ["'", "\u2019", "\u2018", "\u02bc", "\u2032", "`", "\u00b4"])
+def test_one_apostrophe_for_all(apostrophe):
+    assert clean_texts([f"п{apostrophe}ять", f"don{apostrophe}t"])[0] == ["п'ять", "don't"]
+
+
+def test_digits_of_other_scripts_are_spelled_and_their_words_cleaned():
+    assert clean_texts(["٣ ३ ３ 3"], {"3": "Cafe\u0301"})[0] == ["café café café café"]

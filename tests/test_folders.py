@@ -79,3 +79,13 @@ def test_a_text_needs_more_time_with_an_encoder_that_strides(tmp_path):
     assert len(load_recordings(tmp_path / "t.csv")[0].texts) == 1  # 19 frames, 5 characters
     with pytest.raises(ValueError, match=r"0\.20 s, but CTC needs at least 0\.20 s for its text"):
         load_recordings(tmp_path / "t.csv", frames_per_label=4)
+
+
+def test_a_recording_in_two_lines_is_learnt_once(tmp_path):
+    for name in ("a.wav", "b.wav"):
+        wavfile.write(tmp_path / name, 8000, tone(8000).astype(np.int16))
+    table = tmp_path / "t.csv"
+    table.write_text("path,text\na.wav,on\nb.wav,on\n./a.wav,no\n", encoding="utf-8")
+    recordings, problems = load_recordings(table)
+    assert recordings.texts == ["on", "on"] and len(set(recordings.speakers)) == 1
+    assert len(problems) == 1 and "is in the table twice" in problems[0]

@@ -218,8 +218,9 @@ def test_what_can_not_be_done_is_one_line(tmp_path, command_here, arguments, mes
     sounds = {"silent": np.zeros(8000), "single": np.arange(8000.0), "pair": np.arange(8000.0)}
     for name, sound in sounds.items():
         (tmp_path / name).mkdir()
-        wavfile.write(tmp_path / name / "one.wav", 8000, sound.astype(np.int16))
-        table = "path,text\none.wav,on\n" + ("one.wav,no\n" if name == "pair" else "")
+        for file in ("one.wav", "two.wav"):
+            wavfile.write(tmp_path / name / file, 8000, sound.astype(np.int16))
+        table = "path,text\none.wav,on\n" + ("two.wav,no\n" if name == "pair" else "")
         (tmp_path / name / "transcripts.csv").write_text(table, encoding="utf-8")
     shutil.copy(tmp_path / "single" / "one.wav", tmp_path)
     for name in ("silent.keras", "o.keras.training"):

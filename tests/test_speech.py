@@ -128,3 +128,18 @@ def test_exact_zeros_outweigh_the_sound_and_quiet_noise_does_not():
         return speech.mfcc_features(np.append(waveform, tail), rate)[:frames, 0].std()
 
     assert spread(zeros) < 0.5 < 0.7 < spread(noise)
+
+
+def test_a_file_that_ends_early_is_told_from_one_of_a_pipe(tmp_path, recwarn):
+    path = tmp_path / "tone.wav"
+    wavfile.write(path, 8000, np.arange(8000, dtype=np.int16))
+    whole = path.read_bytes()
+    path.write_bytes(whole[:9000])
+    with pytest.raises(ValueError, match=r"tone\.wav ends after 9000 of 16044 bytes"):
+        speech.read_wav(path)
+    for size in (b"\xff\xff\xff\xff", (len(whole)).to_bytes(4, "little")):  # unknown; 8 too many
+        path.write_bytes(whole[:4] + size + whole[8:40] + b"\xff\xff\xff\xff" + whole[44:])
+        assert len(speech.read_wav(path)[0]) == 8000
+    path.write_bytes(whole[:36] + b"LIST\x04\0\0\0INFO" + whole[36:])  # another chunk
+    assert len(speech.read_wav(path)[0]) == 8000
+    assert not recwarn.list

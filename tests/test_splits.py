@@ -38,3 +38,12 @@ def test_one_speaker_is_divided_by_recordings():
         split_by_speaker(["ann"])
     with pytest.raises(ValueError, match="share"):
         split_by_speaker(["ann"] * 3, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("counts", "held_back"), [([60, 1], {12, 13}), ([1, 50, 50], {50}), ([1, 1, 60], {12, 13})]
+)
+def test_a_guest_with_a_recording_is_no_measure(counts, held_back):
+    speakers = np.repeat(np.arange(len(counts)), counts).tolist()
+    for seed in range(10):
+        assert len(split_by_speaker(speakers, 0.2, seed)[1]) in held_back

@@ -80,14 +80,13 @@ def test_folders_of_the_same_name_are_different_speakers(tmp_path):
     table = tmp_path / "t.csv"
     table.write_text("\n".join(["path,text", *(f"{n},x" for n in names)]), encoding="utf-8")
     good, problems = find_transcripts(table)
-    absolute = (tmp_path / "bob").as_posix()
     assert not problems
     assert [row.speaker for row in good] == [
         "ann/clips",
         "bob/clips",
         "ann",
         tmp_path.name,
-        absolute,
+        "bob",  # as for bob/a.wav
     ]
 
 
@@ -132,3 +131,18 @@ def test_paths_from_other_systems(table, tmp_path):
     good, problems = find_transcripts(table("\n".join(lines)))
     assert [t.path.name for t in good] == ["b, c.wav", decomposed] and not problems
     assert {t.speaker for t in good} == {"more"}
+
+
+def test_a_field_without_an_end_does_not_take_the_lines_before_it(tmp_path):
+    (tmp_path / "a.wav").touch()
+    lines = ["path,text", "a.wav,one", 'a.wav,"two', *["a.wav,three"] * 12_000]
+    (tmp_path / "t.csv").write_text("\n".join(lines), encoding="utf-8")
+    good, problems = find_transcripts(tmp_path / "t.csv")
+    assert [row.text for row in good] == ["one"]
+    assert len(problems) == 1 and "from line 3 on" in problems[0] and "quotation" in problems[0]
+
+
+def test_blanks_before_quotes_and_delimiters_at_the_end(table, tmp_path):
+    found = read_transcripts(table('path, text\na.wav, "one, two"\n'))
+    assert found == [(tmp_path / "a.wav", "one, two")]
+    assert read_transcripts(table("path;text\na.wav;one two;\n"))[0][1] == "one two"
