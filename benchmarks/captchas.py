@@ -58,10 +58,10 @@ Keras 3.15 its decoding function moreover stops with a `TypeError`, as it takes 
 for a sparse one; the first rate is without that line, whose result it does not use. The second
 decodes with the blank of the training.
 """
-REDUCTION = """`crnn_encoder` on a third as many captchas, Adam 0.003, seed 0, other pools. What the lengths
-rule out is counted on the test captchas: a captcha needs a frame per character and one more between
-equal neighbours. `infeasible="skip"` passes over them in training; in the test they count as they
-are read.
+REDUCTION = """`crnn_encoder` on a third as many captchas, Adam 0.003, seed 0, other pools. What
+the lengths rule out is counted on the test captchas: a captcha needs a frame per character and one
+more between equal neighbours. `infeasible="skip"` passes over them in training; in the test they
+count as they are read.
 """
 
 
