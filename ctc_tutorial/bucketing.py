@@ -45,7 +45,7 @@ def bucketed_dataset(
         A dataset of the dicts that `pad_batch` returns.
 
     Raises:
-        ValueError: no utterances, an input with another number of items, or what `pad_batch`
+        ValueError: no utterances, a number below 0, an input with other items, or what `pad_batch`
             refuses of the first utterance; of the others it is an error while the dataset runs.
 
     >>> features = [np.ones((frames, 13)) for frames in (9, 3, 8, 2)]
@@ -109,6 +109,9 @@ def _dataset(pass_fn, first: dict, batch_size, shuffle, seed, first_epoch):
     """Batches of the rows that pass_fn(rng) yields, all of which are like the `first` one."""
     if not isinstance(batch_size, int | np.integer) or batch_size < 1:
         raise ValueError(f"batch_size={batch_size!r}: a batch holds at least 1 utterance")
+    for name, number in (("seed", seed), ("first_epoch", first_epoch)):
+        if not isinstance(number, int | np.integer) or number < 0:
+            raise ValueError(f"{name}={number!r}: give an integer, at least 0")
     batch_size = int(batch_size)
     pad_features([first["features"]])  # the first mistakes are told here
     epochs = itertools.count(first_epoch)

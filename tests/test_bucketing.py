@@ -278,3 +278,9 @@ def test_whole_and_broken_numbers_in_one_column_and_texts_of_any_alphabet():
         texts = [text.decode() for text in batch["text"].numpy()]
         found |= dict(zip(texts, batch["sample_weight"].numpy().tolist(), strict=True))
     assert found == {"a": 1.0, "bcd": 0.5, "é": 2.0, "中": 1.0}
+
+
+@pytest.mark.parametrize("number", [{"seed": None}, {"seed": -1}, {"first_epoch": 0.5}])
+def test_numbers_that_no_generator_takes_are_refused_at_once(number):
+    with pytest.raises(ValueError, match="give an integer, at least 0"):
+        bucketed_dataset([np.ones((9, 2))] * 3, [[1]] * 3, 2, **number)
