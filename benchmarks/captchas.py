@@ -28,14 +28,13 @@ import ctc_tutorial as ctc
 from ctc_tutorial.data.captchas import CHARACTERS, HEIGHT
 
 RESULTS = Path(__file__).with_name("captchas.md")
-COUNT, EPOCHS, BATCH_SIZE = 32_000, 2, 16
+COUNT, EPOCHS, BATCH_SIZE, RATE = 32_000, 2, 16, 3e-3
 NUM_CLASSES = len(CHARACTERS) + 1
 EARLY = ((2, 2), (1, 2), (1, 2))
 ENCODERS = {
     "image": ("convolutional: `image_encoder`", ctc.image_encoder, {"pools": EARLY}),
     "crnn": ("recurrent: `crnn_encoder`", ctc.crnn_encoder, {"pools": EARLY}),
 }
-RATES = {"image": 3e-3, "crnn": 5e-3, "reduction": 3e-3}  # the second chosen on captchas of its own
 REDUCTIONS = {  # columns per frame: how the three convolutions are pooled
     1: ((1, 2), (1, 2), (1, 2)),
     2: EARLY,
@@ -58,10 +57,10 @@ Keras 3.15 its decoding function moreover stops with a `TypeError`, as it takes 
 for a sparse one; the first rate is without that line, whose result it does not use. The second
 decodes with the blank of the training.
 """
-REDUCTION = """`crnn_encoder` on a third as many captchas, Adam 0.003, seed 0, other pools. What
-the lengths rule out is counted on the test captchas: a captcha needs a frame per character and one
-more between equal neighbours. `infeasible="skip"` passes over them in training; in the test they
-count as they are read.
+REDUCTION = """`crnn_encoder` on a third as many captchas, seed 0, other pools. What the lengths
+rule out is counted on the test captchas: a captcha needs a frame per character and one more between
+equal neighbours. `infeasible="skip"` passes over them in training; in the test they count as they
+are read.
 """
 
 
@@ -82,7 +81,7 @@ def rates(references, predictions) -> str:
     return f"{ctc.label_error_rate(references, predictions):.2%} | {wrong:.1%}"
 
 
-def train(encoder_fn, options, rate, data, seed, **layer_options):
+def train(encoder_fn, options, data, seed, **layer_options):
     """The trained predict_model, seconds and CPU seconds of fit."""
     dataset = ctc.bucketed_dataset(*data, BATCH_SIZE, seed=seed)
     loss_layer = ctc.CTCLossLayer(**layer_options)
@@ -90,7 +89,7 @@ def train(encoder_fn, options, rate, data, seed, **layer_options):
         encoder_fn, HEIGHT, NUM_CLASSES, loss_layer, seed, **options
     )
     steps = EPOCHS * int(dataset.cardinality())
-    rate = keras.optimizers.schedules.CosineDecay(rate, steps)
+    rate = keras.optimizers.schedules.CosineDecay(RATE, steps)
     train_model.compile(optimizer=keras.optimizers.Adam(rate))
     before, start = cpu_seconds(), time.perf_counter()
     train_model.fit(dataset, epochs=EPOCHS, verbose=0)
@@ -107,7 +106,7 @@ def encoder_rows(name, seed, test):
     """A row for the package's own font, and one for each other font."""
     title, encoder_fn, options = ENCODERS[name]
     data = captchas(COUNT, 100 + seed)
-    predict_model, wall, cpu = train(encoder_fn, options, RATES[name], data, seed)
+    predict_model, wall, cpu = train(encoder_fn, options, data, seed)
     rows = [f"| {title} | {seed} | {rates(test[1], read(predict_model, test[0]))} |"]
     rows[0] += f" {wall:.0f} | {cpu:.0f} |"
     for font in FONTS:
@@ -194,9 +193,8 @@ def reduction_rows(test):
     rows.append("|---|---|---|---|---|---|")
     data = [part[: COUNT // 3] for part in captchas(COUNT // 3, 100)]
     for factor, pools in REDUCTIONS.items():
-        rate, layer_options = RATES["reduction"], {"infeasible": "skip"}
         predict_model, _, cpu = train(
-            ctc.crnn_encoder, {"pools": pools}, rate, data, 0, **layer_options
+            ctc.crnn_encoder, {"pools": pools}, data, 0, infeasible="skip"
         )
         frames = [len(x) // factor for x in test[0]]
         pairs = zip(test[1], frames, strict=True)
@@ -235,12 +233,11 @@ def main() -> None:
     arguments = parser.parse_args()
     tf.config.threading.set_intra_op_parallelism_threads(2)
     test = captchas(2000, 1)
+    recipe = (
+        f"{COUNT:,} captchas x {EPOCHS} epochs, batches of {BATCH_SIZE}, Adam {RATE} with cosine "
+        f"decay to zero, pools {EARLY}; greedy decoding of 2,000 other captchas.\n{FONT_NOTE}"
+    )
     for name in arguments.only:
-        recipe = (
-            f"{COUNT:,} captchas x {EPOCHS} epochs, batches of {BATCH_SIZE}, Adam "
-            f"{RATES.get(name)} with cosine decay to zero, pools {EARLY}; greedy decoding of 2,000 "
-            f"other captchas.\n{FONT_NOTE}"
-        )
         if name == "reduction":
             write(name, REDUCTION + "\n" + "\n".join(reduction_rows(test)))
             continue
