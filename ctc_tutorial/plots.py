@@ -12,6 +12,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
+from matplotlib.ticker import MaxNLocator
 
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#999999"
 FRAME_SECONDS = 0.01
@@ -39,7 +40,7 @@ def plot_features(
     )
     ax.figure.colorbar(image, ax=ax, label="value", pad=0.01)
     ax.set(xlabel="time (s)", ylabel="coefficient", title="Features")
-    ax.yaxis.get_major_locator().set_params(integer=True)
+    ax.yaxis.set_major_locator(MaxNLocator(integer=True))
     return ax
 
 
