@@ -23,7 +23,8 @@ from ctc_tutorial import (
 )
 from ctc_tutorial.__main__ import main
 
-RECORDINGS = Path(__file__).parents[2] / "shared" / "data"
+SHARED = Path(__file__).parents[2] / "shared" / "data"
+RECORDINGS = Path(os.environ.get("CTC_TUTORIAL_DATA", SHARED))
 
 
 @pytest.fixture(autouse=True)
@@ -42,10 +43,9 @@ def training_seed() -> int:
 @pytest.fixture(scope="session")
 def ldc93s1() -> Utterance:
     """The real recording; never downloaded by a test."""
-    folder = Path(os.environ.get("CTC_TUTORIAL_DATA", RECORDINGS))
-    if not (folder / "LDC93S1.wav").exists():
+    if not (RECORDINGS / "LDC93S1.wav").exists():
         pytest.skip("LDC93S1 is neither in CTC_TUTORIAL_DATA nor in ../shared/data")
-    return fetch_ldc93s1(folder)
+    return fetch_ldc93s1(RECORDINGS)
 
 
 @pytest.fixture(scope="session", params=["bundled", "ldc93s1"])
@@ -62,10 +62,9 @@ def pair(request) -> list[tuple[np.ndarray, np.ndarray]]:
 @pytest.fixture(scope="session")
 def people() -> Path:
     """The folder that holds the recordings of people; never downloaded by a test."""
-    folder = Path(os.environ.get("CTC_TUTORIAL_DATA", RECORDINGS))
-    if not (folder / "fsdd.zip").exists():
+    if not (RECORDINGS / "fsdd.zip").exists():
         pytest.skip("fsdd.zip is neither in CTC_TUTORIAL_DATA nor in ../shared/data")
-    return folder
+    return RECORDINGS
 
 
 @pytest.fixture
