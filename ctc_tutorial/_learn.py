@@ -90,11 +90,8 @@ def _tell(recordings: Recordings, kept, held_back) -> None:
         print("numerals are learnt as characters: better spell them in the table")
     voices = [{recordings.speakers[i] for i in part} for part in (kept, held_back)]
     if voices[0] & voices[1]:
-        print(
-            f"one speaker, but for a few recordings: {len(held_back)} are held back, to measure on"
-            if len(set(recordings.speakers)) > 1
-            else f"one speaker: {len(held_back)} of the recordings are held back, to measure on"
-        )
+        others = ", but for a few recordings" if len(set(recordings.speakers)) > 1 else ""
+        print(f"one speaker{others}: {len(held_back)} of the recordings are held back")
     else:
         print(f"{len(voices[0])} speakers to learn from; held back: {', '.join(sorted(voices[1]))}")
 

@@ -41,14 +41,15 @@ def clean_texts(
     """
     if isinstance(texts, str):
         raise ValueError("expected one text for each recording: put a single one into a list")
+    words = {character: _one_way(word) for character, word in (spelled or {}).items()}
     cleaned: list[str] = []
     dropped: Counter[str] = Counter()
     for i, text in enumerate(texts):
         if not isinstance(text, str):
             raise ValueError(f"text {i} is {text!r}: give a text")
         text = _one_way(text)
-        for character, word in (spelled or {}).items():
-            text = text.replace(character, f" {_one_way(word)} ")
+        for character, word in words.items():
+            text = text.replace(character, f" {word} ")
         kept = [c if _stays(text, place) else " " for place, c in enumerate(text)]
         dropped.update(c for c, k in zip(text, kept, strict=True) if k == " " and not c.isspace())
         cleaned.append(" ".join("".join(kept).split()))

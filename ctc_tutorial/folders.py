@@ -94,11 +94,12 @@ def load_recordings(
         try:
             if not text:
                 raise ValueError(f"{line.path}: nothing is left of its text {line.text!r}")
-            if line.path.resolve() in seen:  # it could be learnt, and held back as well
+            file = line.path.resolve()
+            if file in seen:  # it could be learnt, and held back as well
                 raise ValueError(f"{line.path} is in the table twice: leave one line")
             waveform, rate = read_recording(line.path)
             _check_sound(line.path, len(waveform) / rate, rate, longest)
-            seen.add(line.path.resolve())
+            seen.add(file)
             rates.append(rate)
             readable.append((line, text))
         except (ValueError, OSError) as error:

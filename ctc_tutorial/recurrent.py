@@ -35,8 +35,7 @@ class LSTM(keras.layers.LSTM):
     A model is saved with the name of Keras's layer: it loads without this file, too, then with
     Keras's code, and where this file is imported, with this one.
 
-    Second derivatives are NaN, and those in forward mode (`tf.autodiff.ForwardAccumulator`): they
-    are not implemented.
+    Its second derivative is NaN: it is not implemented.
 
     >>> ours, theirs = LSTM(5, return_sequences=True), keras.layers.LSTM(5, return_sequences=True)
     >>> x = tf.random.stateless_normal((2, 7, 13), seed=(0, 0))

@@ -35,6 +35,7 @@ def read_wav(path: str | os.PathLike) -> tuple[np.ndarray, int]:
     """
     try:
         with warnings.catch_warnings(record=True) as remarks:
+            warnings.simplefilter("always", wavfile.WavFileWarning)
             sample_rate, waveform = wavfile.read(path)
     except OSError:
         raise

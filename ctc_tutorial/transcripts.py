@@ -150,9 +150,8 @@ def _row(row: dict, folder: Path, where: str) -> Transcript | ValueError | FileN
     if not path:
         return FileNotFoundError(f"{where}: there is no file {folder / named}; mend the path")
     if not speaker:  # not the name alone: ann/clips and bob/clips are two speakers
-        parent, home = (Path(os.path.abspath(p)) for p in (folder / Path(path).parent, folder))
-        inside = parent.relative_to(home) if parent.is_relative_to(home) else parent
-        speaker = inside.as_posix() if inside.name else home.name
+        parent = Path(path).parent
+        speaker = parent.as_posix() if parent.name else folder.name
     return Transcript(folder / path, text, speaker)
 
 

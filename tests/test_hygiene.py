@@ -53,6 +53,12 @@ def test_every_cell_was_executed_in_order_and_is_short(notebook):
         assert not cell.source.rstrip().endswith(";"), cell.source
 
 
+def test_it_is_read_in_one_sitting(notebook):
+    prose = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    assert len(notebook.cells) <= 60 and len(prose.split()) <= 1900
+    assert sum(len(cell.source.splitlines()) for cell in code(notebook)) <= 280
+
+
 def test_errors_are_announced_and_really_raised(notebook):
     for cell in code(notebook):
         raised = any(output.output_type == "error" for output in cell.outputs)

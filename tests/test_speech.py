@@ -135,8 +135,9 @@ def test_a_file_that_ends_early_is_told_from_one_of_a_pipe(tmp_path, recwarn):
     wavfile.write(path, 8000, np.arange(8000, dtype=np.int16))
     whole = path.read_bytes()
     path.write_bytes(whole[:9000])
-    with pytest.raises(ValueError, match=r"tone\.wav ends after 9000 of 16044 bytes"):
-        speech.read_wav(path)
+    for _ in range(2):  # Python would pass over a warning that it has given already
+        with pytest.raises(ValueError, match=r"tone\.wav ends after 9000 of 16044 bytes"):
+            speech.read_wav(path)
     for size in (b"\xff\xff\xff\xff", (len(whole)).to_bytes(4, "little")):  # unknown; 8 too many
         path.write_bytes(whole[:4] + size + whole[8:40] + b"\xff\xff\xff\xff" + whole[44:])
         assert len(speech.read_wav(path)[0]) == 8000

@@ -80,13 +80,14 @@ def test_folders_of_the_same_name_are_different_speakers(tmp_path):
     table = tmp_path / "t.csv"
     table.write_text("\n".join(["path,text", *(f"{n},x" for n in names)]), encoding="utf-8")
     good, problems = find_transcripts(table)
+    absolute = (tmp_path / "bob").as_posix()
     assert not problems
     assert [row.speaker for row in good] == [
         "ann/clips",
         "bob/clips",
         "ann",
         tmp_path.name,
-        "bob",  # as for bob/a.wav
+        absolute,
     ]
 
 
