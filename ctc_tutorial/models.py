@@ -90,6 +90,16 @@ class LabelsAsInput(keras.Model):
         _refuse_loss(self)
         return super().compute_loss(x, y, y_pred, sample_weight, **kwargs)
 
+    def compute_metrics(
+        self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None
+    ) -> dict[str, Any]:
+        try:
+            return super().compute_metrics(x, y, y_pred, sample_weight)
+        except (AttributeError, ValueError) as error:  # Keras says that None has no shape
+            raise ValueError(
+                "a metric of compile gets no y here: leave metrics out, the layer reports ler"
+            ) from error
+
 
 def _refuse(y, sample_weight):
     if y is not None or sample_weight is not None:

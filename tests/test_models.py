@@ -328,6 +328,26 @@ def test_class_weights_are_refused():
             model.fit(np.zeros((1, 4, 3)), class_weight={0: 2.0})
 
 
+@pytest.mark.parametrize("metric", ["accuracy", "mae", keras.metrics.MeanSquaredError()])
+def test_a_metric_in_compile_that_needs_y_is_refused_in_a_sentence(metric):
+    train_model, _ = lstm_models(seed=0)
+    train_model.compile("adam", metrics=[metric])
+    for call in (train_model.fit, train_model.evaluate):
+        with pytest.raises(ValueError, match="leave metrics out, the layer reports ler"):
+            call(INPUTS, verbose=0)
+
+
+def test_a_metric_of_the_output_alone_stays():
+    def largest(y_true, y_pred):
+        return keras.ops.max(y_pred)
+
+    train_model, predict_model = lstm_models(seed=0)
+    train_model.compile("adam", metrics=[largest])
+    logits = predict_model.predict(TO_PREDICT, verbose=0)["logits"]
+    result = train_model.evaluate(INPUTS, verbose=0, return_dict=True)
+    np.testing.assert_allclose(result["largest"], logits.max(), rtol=1e-5)
+
+
 def test_a_loss_in_compile_is_refused_in_a_sentence():
     train_model, predict_model = lstm_models(seed=0)
     model = CTCModel(predict_model.input, predict_model.output)
