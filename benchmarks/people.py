@@ -80,7 +80,7 @@ def features_of(waveforms, recipe=None, seed=0):
         if augment["mel"]:
             x = log_mel(waveform)
         else:
-            x = ctc.mfcc_features(waveform, SAMPLE_RATE)[:, : augment["coefficients"]]
+            x = ctc.mfcc_features(waveform, SAMPLE_RATE, coefficients=augment["coefficients"])
         if augment["stretch"]:
             x = ctc.stretch_time(x, rng.uniform(1 - augment["stretch"], 1 + augment["stretch"]))
         features.append(x)

@@ -74,7 +74,10 @@ def _check_end(path, remark):
 
 
 def mfcc_features(
-    waveform: np.ndarray, sample_rate: int, per_coefficient: bool = True
+    waveform: np.ndarray,
+    sample_rate: int,
+    per_coefficient: bool = True,
+    coefficients: int = 13,
 ) -> np.ndarray:
     """Mel-frequency cepstral coefficients of 25 ms windows every 10 ms, normalised.
 
@@ -90,14 +93,16 @@ def mfcc_features(
             much of what distinguishes voices and microphones. False takes one number each for all
             coefficients, as the program of 2020 does; small coefficients then stay small, and the
             lesson's LSTM needs twice the steps.
+        coefficients: how many of the 26 to keep, F. 13 are the custom; 20 tell more about voices
+            that training knows (benchmarks/people.md).
 
     Returns:
-        float32 [T, F] with F = 13.
+        float32 [T, F].
 
     Raises:
         ValueError: a waveform that is not one-dimensional, empty, not finite, beyond 1e30, or
             constant or of a single window (there is nothing to normalise by); a sample_rate outside
-            1,000 to 1,000,000.
+            1,000 to 1,000,000; coefficients that are no integer from 1 to 26.
 
     >>> chirp = 9000 * np.sin(np.arange(8000) ** 2 / 8000)  # one second
     >>> features = mfcc_features(chirp, sample_rate=8000)
@@ -108,6 +113,8 @@ def mfcc_features(
     """
     if not isinstance(sample_rate, int | float | np.number) or not 1e3 <= sample_rate <= 1e6:
         raise ValueError(f"sample_rate is {sample_rate!r}: give Hz, 1,000 to 1,000,000")
+    if not isinstance(coefficients, int | np.integer) or not 1 <= coefficients <= 26:
+        raise ValueError(f"coefficients={coefficients!r}: give an integer, 1 to 26")
     try:
         waveform = np.asarray(waveform)
     except ValueError as error:  # lists of different lengths
@@ -125,7 +132,7 @@ def mfcc_features(
         raise ValueError("the waveform is constant, silence has no features: leave it out")
     # 512 is the default and right up to 20 kHz; beyond, it would cut every window short.
     nfft = max(512, 2 ** math.ceil(math.log2(0.025 * sample_rate)))
-    features = mfcc(waveform, float(sample_rate), nfft=nfft)
+    features = mfcc(waveform, float(sample_rate), numcep=coefficients, nfft=nfft)
     if per_coefficient and len(features) < 2:
         raise ValueError(f"the waveform has {len(waveform)} samples, one 25 ms window: too short")
     axis = 0 if per_coefficient else None

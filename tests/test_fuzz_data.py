@@ -470,16 +470,24 @@ FOLDER = Path(_folder.name)
 RATES = st.one_of(st.sampled_from((8000, 16000)), number)
 
 
-@fuzz(share=0.3, waveform=dressed(reals(2000)), rate=RATES, per_coefficient=st.booleans())
-def test_mfcc_features(waveform, rate, per_coefficient):
-    found = answer("waveform|sample_rate", ctc.mfcc_features, waveform, rate, per_coefficient)
+@fuzz(
+    share=0.3,
+    waveform=dressed(reals(2000)),
+    rate=RATES,
+    per_coefficient=st.booleans(),
+    count=st.sampled_from((1, 13, 20, 26)) | st.sampled_from((0, 27, 2.0, None)),
+)
+def test_mfcc_features(waveform, rate, per_coefficient, count):
+    told = "waveform|sample_rate|coefficients"
+    found = answer(told, ctc.mfcc_features, waveform, rate, per_coefficient, count)
     sound = array(waveform, "fiub", 1)
     good = sound is not None and len(sound) and rate in (8000, 16000)
     good = good and np.isfinite(sound).all() and np.ptp(sound.astype(float)) > 0
+    good = good and count in (1, 13, 20, 26)
     if found is REFUSED:
         assert not good or np.abs(sound).max() > 1e20
         return
-    assert good and found.shape[1] == 13 and np.isfinite(found).all()
+    assert good and found.shape[1] == count and np.isfinite(found).all()
     mean = found.mean(axis=0 if per_coefficient else None)
     np.testing.assert_allclose(mean, 0, atol=1e-3)
     deviation = found.std(axis=0 if per_coefficient else None)

@@ -72,6 +72,24 @@ def test_every_coefficient_is_normalised_by_itself():
     np.testing.assert_allclose(features.std(axis=0), 1, atol=1e-5)
 
 
+@pytest.mark.parametrize("coefficients", [1, 13, 20, 26])
+def test_as_many_coefficients_as_asked(coefficients):
+    """The cosine transform has 26 of them, of the logarithms of 26 mel filters."""
+    waveform = RNG.integers(-9000, 9000, 16000, dtype=np.int16)
+    raw = python_speech_features.mfcc(waveform, numcep=26)[:, :coefficients]
+    features = speech.mfcc_features(
+        waveform.astype(np.float32), 16000, coefficients=np.int64(coefficients)
+    )
+    expected = (raw - raw.mean(axis=0)) / raw.std(axis=0)
+    np.testing.assert_allclose(features, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("coefficients", [0, -1, 27, 13.0, "13", None])
+def test_numbers_of_coefficients_that_do_not_exist_are_refused(coefficients):
+    with pytest.raises(ValueError, match="give an integer, 1 to 26"):
+        speech.mfcc_features(RNG.normal(size=900), 16000, coefficients=coefficients)
+
+
 @pytest.mark.parametrize(
     ("waveform", "message"),
     [
