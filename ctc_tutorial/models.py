@@ -95,9 +95,9 @@ class LabelsAsInput(keras.Model):
     ) -> dict[str, Any]:
         try:
             return super().compute_metrics(x, y, y_pred, sample_weight)
-        except (AttributeError, ValueError) as error:  # Keras says that None has no shape
+        except (AttributeError, TypeError, ValueError) as error:  # None has no shape, and so on
             raise ValueError(
-                "a metric of compile gets no y here: leave metrics out, the layer reports ler"
+                f"a metric of compile gets no y here ({error}): leave it out, the layer reports ler"
             ) from error
 
 
