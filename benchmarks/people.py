@@ -122,11 +122,16 @@ def training_set(recipe, held_out, seed):
 
 @lru_cache(maxsize=1)  # several changes to the recipe leave the data as they are
 def made(held_out, seed, people, synthetic, augment, more):
-    waveforms, texts, _ = ctc.make_people_numbers(people, "train", 100 + seed, held_out, augment)
+    own = ctc.make_people_numbers(people, "train", 100 + seed, held_out, augment)
+    return completed(*own[:2], synthetic, augment, dict(more), seed)
+
+
+def completed(waveforms, texts, synthetic, augment, more, seed):
+    """Features and texts, with those of synthetic voices."""
     if synthetic:
         others = ctc.make_spoken_numbers(synthetic, "final", 200 + seed, augment=augment)
         waveforms, texts = waveforms + others[0], texts + others[1]
-    return features_of(waveforms, dict(more), 300 + seed), texts
+    return features_of(waveforms, more, 300 + seed), texts
 
 
 def voices_of(takes):
@@ -139,14 +144,8 @@ def without_takes(recipe, back, seed):
     """As `training_set`, of all people, without the takes `back` and those of the test."""
     people = voices_of([take for take in range(TEST_TAKES, TAKES) if take not in back])
     everyone = [[take for takes in word for take in takes] for word in zip(*people, strict=True)]
-    waveforms, texts, _ = compose_numbers(
-        [everyone], (1, 2, 3), recipe["people"], 100 + seed, word_speeds=0.12
-    )
-    if recipe["synthetic"]:
-        others = ctc.make_spoken_numbers(recipe["synthetic"], "final", 200 + seed, augment=True)
-        waveforms, texts = waveforms + others[0], texts + others[1]
-    more = {name: recipe[name] for name in PLAIN}
-    return features_of(waveforms, more, 300 + seed), texts
+    own = compose_numbers([everyone], (1, 2, 3), recipe["people"], 100 + seed, word_speeds=0.12)
+    return completed(*own[:2], recipe["synthetic"], True, recipe, seed)
 
 
 def encoder_of(recipe, labels):
@@ -465,11 +464,8 @@ heard, with which four seeds left 0.68 to 0.91 % of the words wrong, and spelt, 
 2.30 % (this file in 43139b3).""",
     "On what its recipe was chosen": """Ten takes of each word held back from the takes 5 to 49, the
 others train; 3,000 strings of the ten, words wrong at five speeds, %. Each row changes the one
-before it. Tried in the same way, single runs, and left out: an LSTM in place of the last
-convolution or after it, the mean of the weights of many steps, words whose start or end is cut off
-and more strings (no better), 26 log mel energies (twice the mistakes), 96 channels (no better in
-the same time). The recipe with cut words and 20,000 strings was judged on the test, too, before
-this table was complete: 0.17 to 0.26 %.""",
+before it. Drawn by the script of commit 5eac2e7, whose recipe, with words cut and 20,000 strings,
+was judged on the test, too, before this table was complete: 0.17 to 0.26 %.""",
     "A person whom training never heard": """All takes of five people train; judged on 1,000 strings
 of all takes of the sixth.""",
     "The same in less time": """Six epochs; all else as above.""",
@@ -493,9 +489,9 @@ def report(rows):
 `python benchmarks/people.py`; {versions}, {platform.system()}. A row is one training; its seed
 gives weights, training strings and batch order. Seconds are those of `fit`, by the clock and of the
 processor, of the fastest training that a line sums up, or of each person's in a mean: others ran
-beside other jobs or on a slower machine. people.jsonl has the day and the machine's load of each;
-of letters, of the changes and of the time reduction all did. Where a table or a row is missing, it
-has not been measured yet.
+beside other jobs or on a slower machine; of all tables but those of a person never heard, with
+words as labels, all rows did. people.jsonl has the day and the machine's load of each. Where a
+table or a row is missing, it has not been measured yet.
 
 The data: the Free Spoken Digit Dataset (six men, v1.0.10, CC BY-SA 4.0), put together to strings
 of 2 to 5 words as `make_people_numbers` does. Beam search: width 8, with {RECIPE["penalty"]} nats
